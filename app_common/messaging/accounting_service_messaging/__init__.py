@@ -1,0 +1,3 @@
+"""Commands that the accounting service takes."""
+
+COMMANDS_QUEUE = "accounting_service.commands"

@@ -1,0 +1,1 @@
+"""Knows the consumers and says whether one may order. Takes part in other services' sagas."""

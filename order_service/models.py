@@ -1,0 +1,65 @@
+"""The orders."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, Engine, String, update
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class OrderStatus(StrEnum):
+    PENDING_VALIDATION = "pending_validation"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class OrderIsNotPending(Exception):
+    """Only an order that waits for validation can be approved or rejected, and only once."""
+
+
+@dataclass
+class OrderItem:
+    name: str
+    quantity: int
+
+
+class Order(Base):
+    __tablename__ = "orders"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    saga_id: Mapped[str | None] = mapped_column(String(36), index=True)
+    consumer_id: Mapped[int]
+    card_id: Mapped[int]
+    items: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    amount: Mapped[int]
+    """In whole units of the currency."""
+    status: Mapped[str] = mapped_column(String(20), default=OrderStatus.PENDING_VALIDATION.value)
+    restaurant_ticket_id: Mapped[int | None]
+    transaction_id: Mapped[str | None] = mapped_column(String(36))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=lambda: datetime.now(UTC))
+
+
+def settle_order(
+    session: Session, order_id: int, status: OrderStatus, ticket_id: int | None, transaction_id: str | None
+) -> None:
+    """The order's last word, together with what the other services gave it on the way."""
+    settled = session.execute(
+        update(Order)
+        .where(Order.id == order_id, Order.status == OrderStatus.PENDING_VALIDATION.value)
+        .values(status=status.value, restaurant_ticket_id=ticket_id, transaction_id=transaction_id)
+        .returning(Order.id)
+    )
+    if settled.first() is None:
+        raise OrderIsNotPending(
+            f"Order {order_id} does not wait for validation and cannot become {status.value}"
+        )
+
+
+def create_tables(engine: Engine) -> None:
+    Base.metadata.create_all(engine)

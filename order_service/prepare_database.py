@@ -1,0 +1,29 @@
+"""Make the order service's database ready. Repeating it is harmless.
+
+python -m order_service.prepare_database
+"""
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+from order_service.models import create_tables
+from sagas_framework import upgrade_database
+
+
+def prepare(engine: Engine) -> None:
+    upgrade_database(engine)
+    try:
+        create_tables(engine)
+    except (IntegrityError, ProgrammingError):
+        # Somebody else prepares the same database at this moment and was first: a second look finds their work.
+        create_tables(engine)
+
+
+def main() -> None:
+    from order_service.worker import orchestrator  # reads the environment, so not before it is wanted
+
+    prepare(orchestrator.engine)
+
+
+if __name__ == "__main__":
+    main()
