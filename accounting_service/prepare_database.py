@@ -15,7 +15,7 @@ def prepare(engine: Engine) -> None:
     try:
         create_tables(engine)
     except (IntegrityError, ProgrammingError):
-        # Somebody else prepares the same database at this moment and was first: a second look finds their work.
+        # Somebody else prepares the same database right now and was first: a second look finds their work.
         create_tables(engine)
 
 

@@ -20,7 +20,7 @@ def prepare(engine: Engine) -> None:
     try:
         _create_tables_and_rows(engine)
     except (IntegrityError, ProgrammingError):
-        # Somebody else prepares the same database at this moment and was first: a second look finds their work.
+        # Somebody else prepares the same database right now and was first: a second look finds their work.
         _create_tables_and_rows(engine)
 
 

@@ -53,9 +53,7 @@ def card_to_authorize(order: CreateOrderData, step: StepContext) -> authorize_ca
     return authorize_card_message.Payload(card_id=order.card_id, amount=order.amount)
 
 
-def remember_transaction(
-    order: CreateOrderData, reply: authorize_card_message.Response, step: StepContext
-) -> None:
+def remember_transaction(order: CreateOrderData, reply: authorize_card_message.Response, step: StepContext) -> None:
     order.transaction_id = reply.transaction_id
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from random import Random
 
 from order_service.create_order_saga import CreateOrderData, CreateOrderSaga
-from order_service.models import Order, OrderItem
+from order_service.models import Order, OrderItem, OrderStatus
 from sagas_framework import Orchestrator, SagaHandle
 
 SUSPENDED_CONSUMERS = (1, 49)
@@ -35,12 +35,12 @@ class Launch:
     path: str
     title: str
     outcome: str
+    ends: OrderStatus | None
+    """How the order ends; None when that is left to chance."""
     order: Callable[[Random], NewOrder]
 
 
-def place_order(
-    orchestrator: Orchestrator, order: NewOrder, idempotency_key: str | None = None
-) -> SagaHandle:
+def place_order(orchestrator: Orchestrator, order: NewOrder, idempotency_key: str | None = None) -> SagaHandle:
     """The order and its saga: both are there afterwards, or neither.
 
     A repeated key places no second order; it leads to the saga of the first.
@@ -106,30 +106,35 @@ LAUNCHES = (
         path="/run-success-saga",
         title="Everything works",
         outcome="Every service agrees, and the order is approved.",
+        ends=OrderStatus.APPROVED,
         order=order_that_succeeds,
     ),
     Launch(
         path="/run-saga-failing-on-consumer-verification-because-of-incorrect-id",
         title="Consumer is refused",
         outcome="The consumer is suspended. The order is rejected before anything else is done.",
+        ends=OrderStatus.REJECTED,
         order=order_of_suspended_consumer,
     ),
     Launch(
         path="/run-saga-failing-on-card-authorization",
         title="Card is refused",
         outcome="The balance is too low. The restaurant's ticket is taken back and the order rejected.",
+        ends=OrderStatus.REJECTED,
         order=order_beyond_the_cards_balance,
     ),
     Launch(
         path="/run-saga-where-orchestrator-code-fails",
         title="The orchestrator fails",
         outcome="An exception in the order service's own code. The ticket is taken back all the same.",
+        ends=OrderStatus.REJECTED,
         order=order_that_breaks_the_orchestrator,
     ),
     Launch(
         path="/run-random-saga",
         title="Surprise me",
         outcome="One of the others, drawn by lot.",
+        ends=None,
         order=any_order,
     ),
 )

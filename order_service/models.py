@@ -56,9 +56,7 @@ def settle_order(
         .returning(Order.id)
     )
     if settled.first() is None:
-        raise OrderIsNotPending(
-            f"Order {order_id} does not wait for validation and cannot become {status.value}"
-        )
+        raise OrderIsNotPending(f"Order {order_id} does not wait for validation; it cannot become {status.value}")
 
 
 def create_tables(engine: Engine) -> None:

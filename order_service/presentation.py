@@ -1,0 +1,239 @@
+"""How sagas read on the page: words, shapes and tones for what the framework reports.
+
+A tone is a class of the style sheet; an icon is one of the shapes in `templates/_icons.html`. No meaning hangs
+on colour alone: each tone comes with a word and a shape.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from order_service.create_order_saga import CreateOrderSaga
+from order_service.models import Order, OrderStatus
+from sagas_framework import SyncStep
+from sagas_framework.operations import HistoryEntry, SagaDetails, SagaSummary, StepView
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A state in words, with the shape and the tone that go with it."""
+
+    text: str
+    icon: str
+    tone: str
+
+
+SAGA_STATUSES = {
+    "running": Badge("Running", "progress", "busy"),
+    "succeeded": Badge("Succeeded", "check", "good"),
+    "compensating": Badge("Undoing", "undo", "undo"),
+    "failed": Badge("Rolled back", "undone", "bad"),
+    "needs_attention": Badge("Needs attention", "warning", "alert"),
+}
+ORDER_STATUSES = {
+    OrderStatus.PENDING_VALIDATION: Badge("Pending validation", "progress", "busy"),
+    OrderStatus.APPROVED: Badge("Approved", "check", "good"),
+    OrderStatus.REJECTED: Badge("Rejected", "cross", "bad"),
+}
+STEP_PHASES = {
+    "waiting": Badge("Not reached", "ring", "idle"),
+    "acting": Badge("In progress", "progress", "busy"),
+    "confirming": Badge("Confirming", "progress", "busy"),
+    "done": Badge("Done", "check", "good"),
+    "failed": Badge("Failed", "cross", "bad"),
+    "unknown": Badge("No answer", "warning", "alert"),
+    "undoing": Badge("Being undone", "undo", "undo"),
+    "undone": Badge("Undone", "undone", "undo"),
+}
+STUCK = Badge("Stuck", "warning", "alert")
+UNDO_ONLY_WAITING = Badge("Only if the order fails", "ring", "idle")
+UNDO_ONLY_DONE = Badge("Done", "undone", "undo")
+KINDS = {
+    "compensatable": "can be undone",
+    "pivot": "point of no return",
+    "retriable": "retried until done",
+}
+EVENTS = {
+    "started": Badge("Saga started", "dot", "idle"),
+    "command_sent": Badge("Command sent", "out", "busy"),
+    "reply_received": Badge("Reply received", "in", "good"),
+    "reply_failed": Badge("Refused", "cross", "bad"),
+    "step_done": Badge("Step done", "check", "good"),
+    "step_failed": Badge("Step failed", "cross", "bad"),
+    "retry_scheduled": Badge("Trying again", "retry", "busy"),
+    "asked_again": Badge("Asked again", "retry", "busy"),
+    "gave_up": Badge("Gave up waiting", "warning", "alert"),
+    "compensating": Badge("Undoing begins", "undo", "undo"),
+    "compensation_sent": Badge("Compensation sent", "out", "undo"),
+    "compensation_done": Badge("Undone", "undone", "undo"),
+    "compensation_failed": Badge("Compensation failed", "cross", "bad"),
+    "needs_attention": Badge("Needs an operator", "warning", "alert"),
+    "succeeded": Badge("Saga succeeded", "check", "good"),
+    "failed": Badge("Saga rolled back", "undone", "bad"),
+    "cancelled": Badge("Cancelled by an operator", "undo", "undo"),
+    "deadline_passed": Badge("Deadline passed", "warning", "alert"),
+    "operator_retry": Badge("Operator asked for another try", "retry", "busy"),
+    "paused": Badge("Paused by an operator", "pause", "idle"),
+    "resumed": Badge("Resumed by an operator", "progress", "busy"),
+}
+UNDO_ONLY_STEPS = frozenset(
+    step.name for step in CreateOrderSaga.steps if isinstance(step, SyncStep) and step.action is None
+)
+
+
+@dataclass(frozen=True)
+class EventPage:
+    event: str
+    badge: Badge
+    at: datetime
+    after: str
+    step: str | None
+    attempt: int | None
+    failure: Mapping[str, Any] | None
+    detail: str
+
+    @property
+    def is_noise(self) -> bool:
+        """Done without having done anything."""
+        return self.event == "step_done" and self.step in UNDO_ONLY_STEPS
+
+
+@dataclass(frozen=True)
+class StepPage:
+    name: str
+    title: str
+    badge: Badge
+    kind: str
+    kind_text: str
+    place: str
+    command: str | None
+    compensation: str | None
+    attempt: int
+    failure: Mapping[str, Any] | None
+    retry_at: datetime | None
+    events: list[EventPage] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class SagaPage:
+    """One saga, ready for the template: the summary for the list, with steps and history for its own page."""
+
+    id: str
+    name: str
+    status: str
+    badge: Badge
+    paused: bool
+    ended: bool
+    started_at: datetime
+    duration: str | None
+    failure: Mapping[str, Any] | None
+    failed_step: str | None
+    current_step: str | None
+    order: Order | None
+    order_badge: Badge | None
+    steps: list[StepPage] = field(default_factory=list)
+    history: list[EventPage] = field(default_factory=list)
+
+
+def saga_row(saga: SagaSummary, order: Order | None) -> SagaPage:
+    return _saga(saga, order, [], [])
+
+
+def saga_page(saga: SagaDetails, order: Order | None) -> SagaPage:
+    events = [_event(entry, saga.created_at) for entry in saga.history]
+    history = [event for event in events if not event.is_noise]
+    return _saga(saga, order, [_step(step, history) for step in saga.steps], history)
+
+
+def _saga(saga: SagaSummary, order: Order | None, steps: Sequence[StepPage], history: Sequence[EventPage]) -> SagaPage:
+    return SagaPage(
+        id=saga.id,
+        name=saga.saga,
+        status=saga.status,
+        badge=SAGA_STATUSES[saga.status],
+        paused=saga.paused,
+        ended=saga.ended_at is not None,
+        started_at=saga.created_at,
+        duration=None if saga.ended_at is None else duration(saga.ended_at - saga.created_at),
+        failure=saga.failure,
+        failed_step=saga.failed_step and title(saga.failed_step),
+        current_step=saga.current_step and title(saga.current_step),
+        order=order,
+        order_badge=None if order is None else ORDER_STATUSES[OrderStatus(order.status)],
+        steps=list(steps),
+        history=list(history),
+    )
+
+
+def _step(step: StepView, history: Sequence[EventPage]) -> StepPage:
+    return StepPage(
+        name=step.name,
+        title=title(step.name),
+        badge=_step_badge(step),
+        kind=step.kind,
+        kind_text="acts only when undoing" if step.name in UNDO_ONLY_STEPS else KINDS[step.kind],
+        place=step.command.partition(".")[0] if step.command else "order_service itself",
+        command=step.command,
+        compensation=None if step.name in UNDO_ONLY_STEPS else step.compensation,
+        attempt=step.attempt,
+        failure=step.failure,
+        retry_at=step.retry_at,
+        events=[event for event in history if event.step == step.name],
+    )
+
+
+def _step_badge(step: StepView) -> Badge:
+    if step.stuck:
+        return STUCK
+    if step.name in UNDO_ONLY_STEPS:
+        # To the framework it is done at once, for it has nothing to do. "Reject order: done" would read as a lie.
+        return {"done": UNDO_ONLY_WAITING, "undone": UNDO_ONLY_DONE}.get(step.phase) or STEP_PHASES[step.phase]
+    return STEP_PHASES[step.phase]
+
+
+def _event(entry: HistoryEntry, started_at: datetime) -> EventPage:
+    detail = dict(entry.detail or {})
+    failure = detail.pop("failure", None)
+    return EventPage(
+        event=entry.event,
+        badge=EVENTS.get(entry.event) or Badge(title(entry.event), "dot", "idle"),
+        at=entry.at,
+        after="+" + duration(entry.at - started_at),
+        step=entry.step,
+        attempt=entry.attempt,
+        failure=failure if isinstance(failure, dict) else None,
+        detail=_readable(detail),
+    )
+
+
+def _readable(detail: Mapping[str, Any]) -> str:
+    """The lone value of a detail speaks for itself; several need their names."""
+    filled = {name: value for name, value in detail.items() if value is not None}
+    if not filled:
+        return ""
+    value = next(iter(filled.values())) if filled.keys() in ({"payload"}, {"reply"}) else filled
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def title(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def duration(length: timedelta) -> str:
+    """Rounded to what a person reads at a glance."""
+    milliseconds = max(0, round(length.total_seconds() * 1000))
+    if milliseconds < 1000:
+        return f"{milliseconds} ms"
+    if milliseconds < 60_000:
+        return f"{milliseconds / 1000:.1f} s"
+    minutes, seconds = divmod(milliseconds // 1000, 60)
+    if minutes < 60:
+        return f"{minutes} min {seconds} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+def utc_clock(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%H:%M:%S")
