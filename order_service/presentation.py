@@ -5,8 +5,8 @@ on colour alone: each tone comes with a word and a shape.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -50,6 +50,7 @@ STEP_PHASES = {
 STUCK = Badge("Stuck", "warning", "alert")
 UNDO_ONLY_WAITING = Badge("Only if the order fails", "ring", "idle")
 UNDO_ONLY_DONE = Badge("Done", "undone", "undo")
+NOT_NOW = Badge("Answered: not now", "retry", "busy")
 KINDS = {
     "compensatable": "can be undone",
     "pivot": "point of no return",
@@ -74,6 +75,8 @@ EVENTS = {
     "failed": Badge("Saga rolled back", "undone", "bad"),
     "cancelled": Badge("Cancelled by an operator", "undo", "undo"),
     "deadline_passed": Badge("Deadline passed", "warning", "alert"),
+    "going_forward": Badge("Goes on after all", "out", "busy"),
+    "callback_failed": Badge("A callback failed", "warning", "alert"),
     "operator_retry": Badge("Operator asked for another try", "retry", "busy"),
     "paused": Badge("Paused by an operator", "pause", "idle"),
     "resumed": Badge("Resumed by an operator", "progress", "busy"),
@@ -92,7 +95,8 @@ class EventPage:
     step: str | None
     attempt: int | None
     failure: Mapping[str, Any] | None
-    detail: str
+    note: str
+    payload: str
 
     @property
     def is_noise(self) -> bool:
@@ -180,7 +184,7 @@ def _step(step: StepView, history: Sequence[EventPage]) -> StepPage:
         attempt=step.attempt,
         failure=step.failure,
         retry_at=step.retry_at,
-        events=[event for event in history if event.step == step.name],
+        events=_without_repeated_failures(event for event in history if event.step == step.name),
     )
 
 
@@ -194,27 +198,40 @@ def _step_badge(step: StepView) -> Badge:
 
 
 def _event(entry: HistoryEntry, started_at: datetime) -> EventPage:
-    detail = dict(entry.detail or {})
-    failure = detail.pop("failure", None)
+    detail = entry.detail or {}
+    transient = entry.event == "reply_failed" and detail.get("transient")
     return EventPage(
         event=entry.event,
-        badge=EVENTS.get(entry.event) or Badge(title(entry.event), "dot", "idle"),
+        badge=NOT_NOW if transient else EVENTS.get(entry.event) or Badge(title(entry.event), "dot", "idle"),
         at=entry.at,
         after="+" + duration(entry.at - started_at),
         step=entry.step,
         attempt=entry.attempt,
-        failure=failure if isinstance(failure, dict) else None,
-        detail=_readable(detail),
+        failure=detail.get("failure"),
+        note=_note(detail, entry.at),
+        payload="" if detail.get("payload") is None else json.dumps(detail["payload"], ensure_ascii=False),
     )
 
 
-def _readable(detail: Mapping[str, Any]) -> str:
-    """The lone value of a detail speaks for itself; several need their names."""
-    filled = {name: value for name, value in detail.items() if value is not None}
-    if not filled:
-        return ""
-    value = next(iter(filled.values())) if filled.keys() in ({"payload"}, {"reply"}) else filled
-    return json.dumps(value, ensure_ascii=False, default=str)
+def _note(detail: Mapping[str, Any], at: datetime) -> str:
+    notes = []
+    if "at" in detail:
+        notes.append(f"in {duration(timedelta(seconds=float(detail['at']) - at.timestamp()))}")
+    if "reason" in detail:
+        notes.append(str(detail["reason"]))
+    if detail.get("awaited") is False:
+        notes.append("nobody waits for an answer")
+    return "; ".join(notes)
+
+
+def _without_repeated_failures(events: Iterable[EventPage]) -> list[EventPage]:
+    """One refusal passes through several events. It is told once, where it came in."""
+    told: Mapping[str, Any] | None = None
+    pages = []
+    for event in events:
+        pages.append(replace(event, failure=None) if event.failure == told else event)
+        told = event.failure or told
+    return pages
 
 
 def title(name: str) -> str:
