@@ -1,0 +1,74 @@
+"""Durable sagas for Python teams that use Celery.
+
+Everything an application needs is listed here; what is not listed may change without notice.
+"""
+
+from sagas_framework.bootstrap import create_orchestrator, create_participant
+from sagas_framework.definition.retry import RetryPolicy
+from sagas_framework.definition.saga import Saga
+from sagas_framework.definition.steps import (
+    COMPENSATABLE,
+    PIVOT,
+    RETRIABLE,
+    AsyncStep,
+    StepContext,
+    StepKind,
+    SyncStep,
+    send,
+)
+from sagas_framework.engine.state import SagaStatus
+from sagas_framework.errors import (
+    ConfigurationError,
+    DefinitionError,
+    OperationRefused,
+    PayloadRefused,
+    SagasError,
+    SessionIsLent,
+    TransientError,
+    UnknownSaga,
+)
+from sagas_framework.orchestrator.orchestrator import Orchestrator
+from sagas_framework.orchestrator.start import SagaHandle
+from sagas_framework.participant.handlers import HandlerContext, handles, saga_step_handler, step_context
+from sagas_framework.participant.participant import Participant
+from sagas_framework.storage.migration import upgrade_database
+from sagas_framework.transport.celery_app import Broker
+from sagas_framework.vocabulary.command import Command, Failure
+from sagas_framework.vocabulary.names import failure_task_name, success_task_name
+
+__all__ = [
+    "COMPENSATABLE",
+    "PIVOT",
+    "RETRIABLE",
+    "AsyncStep",
+    "Broker",
+    "Command",
+    "ConfigurationError",
+    "DefinitionError",
+    "Failure",
+    "HandlerContext",
+    "OperationRefused",
+    "Orchestrator",
+    "Participant",
+    "PayloadRefused",
+    "RetryPolicy",
+    "Saga",
+    "SagaHandle",
+    "SagaStatus",
+    "SagasError",
+    "SessionIsLent",
+    "StepContext",
+    "StepKind",
+    "SyncStep",
+    "TransientError",
+    "UnknownSaga",
+    "create_orchestrator",
+    "create_participant",
+    "failure_task_name",
+    "handles",
+    "saga_step_handler",
+    "send",
+    "step_context",
+    "success_task_name",
+    "upgrade_database",
+]

@@ -1,0 +1,66 @@
+"""The composition root: the only place that chooses database and broker and says what is registered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+from sagas_framework.definition.graph import DEFAULT_ASK_AGAIN_AFTER_SECONDS, DEFAULT_GIVE_UP_AFTER_SECONDS, Timing
+from sagas_framework.definition.saga import Saga
+from sagas_framework.delivery.rejected import keep_what_celery_rejects
+from sagas_framework.delivery.relay import OutboxRelay
+from sagas_framework.delivery.thread import run_in_workers
+from sagas_framework.orchestrator.orchestrator import Orchestrator
+from sagas_framework.participant.participant import Participant
+from sagas_framework.storage.database import open_database
+from sagas_framework.transport.celery_app import Broker, create_celery_app
+from sagas_framework.transport.publisher import Publisher
+
+
+def create_orchestrator(
+    name: str,
+    *,
+    broker: Broker | str,
+    database_url: str,
+    sagas: Sequence[type[Saga[Any]]],
+    ask_again_after_seconds: float = DEFAULT_ASK_AGAIN_AFTER_SECONDS,
+    give_up_after_seconds: float = DEFAULT_GIVE_UP_AFTER_SECONDS,
+) -> Orchestrator:
+    """An orchestrator with its Celery app (`.app`), whose workers consume the sagas' reply queues.
+
+    Nothing connects until it is used, so this may stand at the top of a `worker.py`.
+    """
+    broker = Broker(broker) if isinstance(broker, str) else broker
+    engine = open_database(database_url)
+    queues = list(dict.fromkeys(saga.response_queue for saga in sagas))
+    app = create_celery_app(name, broker, queues, batches=True)
+    timing = Timing(ask_again_after_seconds, give_up_after_seconds)
+    orchestrator = Orchestrator(name, app, broker, engine, sagas, timing)
+    orchestrator.register_async_step_handlers()
+    keep_what_celery_rejects(app, engine)
+    run_in_workers(app, lambda: [orchestrator.due_sagas(), OutboxRelay(engine, Publisher(app, broker))])
+    return orchestrator
+
+
+def create_participant(
+    name: str,
+    *,
+    broker: Broker | str,
+    database_url: str | None,
+    queue: str,
+    handlers: Sequence[ModuleType] = (),
+) -> Participant:
+    """A participant with its Celery app (`.app`), whose workers consume the command queue.
+
+    Without a database a handler still answers, but a duplicate runs it twice.
+    """
+    broker = Broker(broker) if isinstance(broker, str) else broker
+    engine = None if database_url is None else open_database(database_url)
+    app = create_celery_app(name, broker, [queue], batches=False)
+    participant = Participant(name, app, broker, engine)
+    for module in handlers:
+        participant.register(module)
+    if engine is not None:
+        keep_what_celery_rejects(app, engine)
+    return participant

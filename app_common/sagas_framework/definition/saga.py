@@ -1,0 +1,55 @@
+"""The class form of a saga: typed data, a reply queue and a list of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import is_dataclass
+from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
+
+from sagas_framework.definition.steps import Step, StepContext
+from sagas_framework.errors import DefinitionError
+from sagas_framework.vocabulary.command import Failure
+
+Data = TypeVar("Data")
+
+
+class Saga(Generic[Data]):
+    """Subclass it with the dataclass of its data: `class CreateOrderSaga(Saga[CreateOrderData])`.
+
+    The hooks run in the transaction that ends the saga (or that finds a compensation exhausted). A hook that raises
+    stops the saga in needs_attention; the operator's retry runs it again.
+    """
+
+    name: ClassVar[str]
+    response_queue: ClassVar[str]
+    steps: ClassVar[Sequence[Step]]
+    deadline_seconds: ClassVar[float | None] = None
+    ask_again_after_seconds: ClassVar[float | None] = None
+    give_up_after_seconds: ClassVar[float | None] = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.name = cls.__dict__.get("name", cls.__name__)
+
+    def on_saga_success(self, data: Data, step: StepContext) -> None:
+        """Called once, when the last step has succeeded."""
+
+    def on_saga_failure(self, data: Data, failure: Failure, step: StepContext) -> None:
+        """Called once, when everything that was done has been undone. `step.step` is the step that failed."""
+
+    def on_compensation_failure(self, data: Data, failure: Failure, step: StepContext) -> None:
+        """Called when a compensation's retry policy is exhausted; the saga then needs attention."""
+
+
+def data_type_of(saga: type[Saga[Any]]) -> type[Any]:
+    """The dataclass that stands in the brackets of `Saga[...]`."""
+    for base in saga.__mro__:
+        for parent in getattr(base, "__orig_bases__", ()):
+            if get_origin(parent) is Saga and isinstance(get_args(parent)[0], type):
+                contract: type[Any] = get_args(parent)[0]
+                if contract is not dict and not is_dataclass(contract):
+                    raise DefinitionError(f"its data must be a dataclass or dict, not {contract!r}", saga=saga.name)
+                return contract
+    raise DefinitionError(
+        "it does not say what its data is; write `class MySaga(Saga[MyData])` with a dataclass", saga=saga.__name__
+    )

@@ -1,0 +1,38 @@
+"""What Celery itself rejects before any Strategy runs: recorded through its signals, as far as they reach."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from celery import Celery, signals
+from sqlalchemy import Engine
+
+from sagas_framework.storage import keeping
+from sagas_framework.storage.keeping import Kept
+from sagas_framework.transport.inbox import Delivery
+
+logger = logging.getLogger(__name__)
+
+
+def keep_what_celery_rejects(app: Celery, engine: Engine) -> None:
+    """Unknown task names and messages that are no tasks are kept for the operator."""
+
+    def rejected(sender: Any = None, message: Any = None, exc: Any = None, **kwargs: Any) -> None:
+        if getattr(sender, "app", None) is not app or message is None:
+            return
+        delivery = Delivery(message)
+        task = kwargs.get("name")
+        reason = (
+            f"no task {task!r} is registered here" if task else f"it is not a task message: {exc or 'no task header'}"
+        )
+        kept = Kept(reason, task, delivery.queue, delivery.message_id, None, None, delivery.text())
+        try:
+            with engine.begin() as connection:
+                keeping.keep(connection, [kept], time.time())
+        except Exception:
+            logger.exception("a message that Celery rejected could not be kept: %s", delivery.text()[:1000])
+
+    signals.task_unknown.connect(rejected, weak=False)
+    signals.task_rejected.connect(rejected, weak=False)

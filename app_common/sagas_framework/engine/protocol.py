@@ -1,0 +1,164 @@
+"""What goes into the engine and what comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sagas_framework.vocabulary.command import Failure
+from sagas_framework.vocabulary.identity import Direction
+
+
+class UserCode(StrEnum):
+    """Which function of the application is to be called."""
+
+    ACTION = "action"
+    COMPENSATION = "compensation"
+    ON_SUCCESS = "on_success"
+    ON_FAILURE = "on_failure"
+    SAGA_SUCCESS = "on_saga_success"
+    SAGA_FAILURE = "on_saga_failure"
+    COMPENSATION_FAILURE = "on_compensation_failure"
+
+
+# ---- effects: what the engine wants done, in this order -------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Call:
+    """Call user code; `argument` is the reply or the failure it is given. Answer with Returned or Raised."""
+
+    code: UserCode
+    step: str | None
+    attempt: int
+    argument: Any = None
+
+
+@dataclass(frozen=True)
+class Publish:
+    """Send the command that this step awaits (its payload stands in the state)."""
+
+    step: str
+    direction: Direction
+    attempt: int
+    message_id: str
+    payload: Any
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Dispatch:
+    """Send a command that nobody awaits: it goes through the outbox."""
+
+    step: str
+    attempt: int
+    payload: Any
+
+
+@dataclass(frozen=True)
+class Record:
+    """One line of the saga's history."""
+
+    event: str
+    step: str | None = None
+    attempt: int | None = None
+    detail: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Stale:
+    """The reply answers an attempt that is settled: count it, change nothing."""
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """The reply answers nothing that this saga ever asked: keep it for the operator."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """The operator's act does not fit the state; nothing was changed."""
+
+    reason: str
+
+
+Effect = Call | Publish | Dispatch | Record | Stale | Foreign | Refuse
+
+
+# ---- inputs ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Start:
+    now: float
+
+
+@dataclass(frozen=True)
+class Returned:
+    now: float
+    call: Call
+    value: Any = None  # the encoded payload, where the call was to build one
+
+
+@dataclass(frozen=True)
+class Raised:
+    now: float
+    call: Call
+    failure: Failure
+    transient: bool = False
+
+
+@dataclass(frozen=True)
+class Reply:
+    now: float
+    in_reply_to: str
+    succeeded: bool
+    payload: Any = None  # of a success, already checked against the command's response
+    failure: Failure | None = None
+    transient: bool = False
+    redelivered: bool = False
+
+
+@dataclass(frozen=True)
+class Tick:
+    """The saga's due time has come (or it was merely looked at early: then nothing happens)."""
+
+    now: float
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """The broker confirmed that these commands were asked again."""
+
+    now: float
+    message_ids: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Retry:
+    now: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Cancel:
+    now: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Pause:
+    now: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Resume:
+    now: float
+    reason: str
+
+
+Input = Start | Returned | Raised | Reply | Tick | Confirmed | Retry | Cancel | Pause | Resume

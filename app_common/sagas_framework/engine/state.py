@@ -1,0 +1,129 @@
+"""The state of one saga, as values that are never changed in place, and its JSON form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sagas_framework.vocabulary.command import Failure
+
+
+class SagaStatus(StrEnum):
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    COMPENSATING = "compensating"
+    FAILED = "failed"
+    NEEDS_ATTENTION = "needs_attention"
+
+
+class Phase(StrEnum):
+    """How far one step is. A step that the state does not mention is waiting."""
+
+    WAITING = "waiting"
+    ACTING = "acting"  # being called, awaited, or about to be tried again
+    CONFIRMING = "confirming"  # the reply is here, on_success has not succeeded yet
+    DONE = "done"
+    FAILED = "failed"  # it was not done: nothing to undo
+    UNKNOWN = "unknown"  # given up in silence: it may have been done
+    UNDOING = "undoing"
+    UNDONE = "undone"
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """A command without an answer yet, complete enough to be sent once more."""
+
+    message_id: str
+    payload: Any
+    caused_by: str | None  # the awaited id whose reply led to this command; None: a start, a timer, an operator
+    ask_at: float
+    asks: int = 0  # how often it was asked again
+    confirmed_at: float | None = None  # when the broker first confirmed asking again: giving up counts from here
+
+
+@dataclass(frozen=True)
+class StepState:
+    phase: Phase
+    attempt: int = 0
+    undo_attempt: int = 0
+    forgiven: int = 0  # attempts before the operator's last retry: they do not count against the policy
+    awaited: Awaited | None = None
+    retry_at: float | None = None
+    stuck: bool = False
+    failure: Failure | None = None
+    reply: Any = None  # kept only until on_success has succeeded
+
+
+@dataclass(frozen=True)
+class SagaState:
+    steps: Mapping[str, StepState] = field(default_factory=dict)
+    status: SagaStatus = SagaStatus.RUNNING
+    failing: bool = False
+    failed_step: str | None = None
+    failed_at: float | None = None
+    failure: Failure | None = None
+    current_step: str | None = None
+    last_message_id: str | None = None
+    deadline_at: float | None = None
+    overdue: bool = False  # the deadline passed after the point of no return
+    closing_failure: Failure | None = None  # the hook at the end raised
+    paused: bool = False
+
+    @property
+    def ended(self) -> bool:
+        return self.status in (SagaStatus.SUCCEEDED, SagaStatus.FAILED)
+
+    def to_json(self) -> dict[str, Any]:
+        """Only what differs from a fresh value: the row is written at every step, so small is fast."""
+        fresh = SagaState()
+        values = {
+            name: _plain(getattr(self, name))
+            for name in _SAGA_FIELDS
+            if name != "steps" and getattr(self, name) != getattr(fresh, name)
+        }
+        values["steps"] = {name: _step_to_json(step) for name, step in self.steps.items()}
+        return values
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> SagaState:
+        fields = dict(value)
+        fields["steps"] = {name: _step_from_json(step) for name, step in fields.get("steps", {}).items()}
+        if "status" in fields:
+            fields["status"] = SagaStatus(fields["status"])
+        for name in ("failure", "closing_failure"):
+            if fields.get(name) is not None:
+                fields[name] = Failure(**fields[name])
+        return cls(**fields)
+
+
+_SAGA_FIELDS = tuple(SagaState.__dataclass_fields__)
+_STEP_DEFAULTS = {
+    name: definition.default for name, definition in StepState.__dataclass_fields__.items() if name != "phase"
+}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Failure):
+        return value.to_wire()
+    return value.value if isinstance(value, StrEnum) else value
+
+
+def _step_to_json(step: StepState) -> dict[str, Any]:
+    values: dict[str, Any] = {"phase": step.phase.value}
+    for name, default in _STEP_DEFAULTS.items():
+        value = getattr(step, name)
+        if value != default:
+            values[name] = asdict(value) if isinstance(value, Awaited) else _plain(value)
+    return values
+
+
+def _step_from_json(value: Mapping[str, Any]) -> StepState:
+    fields = dict(value)
+    fields["phase"] = Phase(fields["phase"])
+    if fields.get("awaited") is not None:
+        fields["awaited"] = Awaited(**fields["awaited"])
+    if fields.get("failure") is not None:
+        fields["failure"] = Failure(**fields["failure"])
+    return StepState(**fields)

@@ -1,0 +1,338 @@
+"""What each input means: the one transition function of every saga."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import singledispatch
+from typing import Any
+
+from sagas_framework.definition.graph import Definition, Node
+from sagas_framework.definition.steps import AsyncStep, StepKind
+from sagas_framework.engine.protocol import (
+    Call,
+    Cancel,
+    Confirmed,
+    Effect,
+    Foreign,
+    Input,
+    Pause,
+    Publish,
+    Raised,
+    Refuse,
+    Reply,
+    Resume,
+    Retry,
+    Returned,
+    Stale,
+    Start,
+    Tick,
+    UserCode,
+)
+from sagas_framework.engine.state import Phase, SagaState, StepState
+from sagas_framework.engine.walk import Cause, Identity, Walk
+from sagas_framework.vocabulary.command import Failure
+from sagas_framework.vocabulary.identity import Direction, message_id
+
+START_RELAY_SECONDS = 2.0
+"""How soon the due loop looks after a start whose process may have died between commit and publish."""
+
+LONGEST_ASK_AGAIN_FACTOR = 10
+"""Asking again doubles its interval up to this many times the step's own."""
+
+
+@dataclass(frozen=True)
+class Transition:
+    state: SagaState
+    effects: tuple[Effect, ...]
+
+
+def cause_of(first: Input) -> Cause:
+    """What the commands of a chain that begins with this input are attributed to."""
+    if isinstance(first, Reply):
+        return Cause(reply=first.in_reply_to)
+    if isinstance(first, Start):
+        return Cause(relay_after_seconds=START_RELAY_SECONDS)
+    if isinstance(first, (Retry, Cancel, Resume)):
+        return Cause(relay_after_seconds=0.0)  # an operator's process sends nothing: the due loop does, at once
+    return Cause()
+
+
+def transition(definition: Definition, identity: Identity, state: SagaState, entry: Input, cause: Cause) -> Transition:
+    """The next state and what is to be done. `cause` is that of the input which began the chain."""
+    walk = Walk(definition, identity, state, entry.now, cause)
+    _apply(entry, walk)
+    walk.proceed()
+    return Transition(walk.result(), tuple(walk.effects))
+
+
+def next_due(definition: Definition, state: SagaState) -> float | None:
+    """When this saga must be looked at although nothing arrives for it; None: never."""
+    if state.ended or state.paused:
+        return None
+    times = [] if state.deadline_at is None else [state.deadline_at]
+    for name, step in state.steps.items():
+        if step.retry_at is not None:
+            times.append(step.retry_at)
+        if step.awaited is not None:
+            times.append(step.awaited.ask_at)
+            give_up_at = _give_up_at(definition.nodes[name], step)
+            if give_up_at is not None:
+                times.append(give_up_at)
+    return min(times, default=None)
+
+
+def _give_up_at(node: Node, step: StepState) -> float | None:
+    if step.phase is not Phase.ACTING or not node.may_give_up or step.awaited is None:
+        return None
+    confirmed_at = step.awaited.confirmed_at
+    return None if confirmed_at is None else confirmed_at + node.give_up_after_seconds
+
+
+@singledispatch
+def _apply(entry: Any, walk: Walk) -> None:
+    raise TypeError(f"not an input of the engine: {entry!r}")
+
+
+@_apply.register
+def _(entry: Start, walk: Walk) -> None:
+    walk.record("started")
+    if walk.definition.deadline_seconds is not None:
+        walk.change(deadline_at=entry.now + walk.definition.deadline_seconds)
+    walk.look_everywhere()
+
+
+# ---- what user code returned or raised ---------------------------------------------------------------------------
+
+
+@_apply.register
+def _(entry: Returned, walk: Walk) -> None:
+    call = entry.call
+    if call.code in (UserCode.SAGA_SUCCESS, UserCode.SAGA_FAILURE):
+        walk.end()
+    elif call.step is None or call.code in (UserCode.ON_FAILURE, UserCode.COMPENSATION_FAILURE):
+        return
+    elif call.code is UserCode.COMPENSATION:
+        walk.compensation_called(call.step, entry.value)
+    elif call.code is UserCode.ACTION and walk.node(call.step).remote:
+        walk.await_reply(call.step, Direction.ACTION, entry.value)
+    else:
+        walk.record("step_done", call.step, call.attempt)
+        walk.settle(call.step, Phase.DONE, failure=None)
+
+
+@_apply.register
+def _(entry: Raised, walk: Walk) -> None:
+    call = entry.call
+    if call.code in (UserCode.SAGA_SUCCESS, UserCode.SAGA_FAILURE):
+        walk.change(closing_failure=entry.failure)
+        walk.record("needs_attention", call.step, hook=call.code.value, failure=entry.failure.to_wire())
+    elif call.step is None or call.code in (UserCode.ON_FAILURE, UserCode.COMPENSATION_FAILURE):
+        walk.record("callback_failed", call.step, hook=call.code.value, failure=entry.failure.to_wire())
+    elif call.code is UserCode.COMPENSATION:
+        walk.compensation_failed(call.step, entry.failure)
+    elif call.code is UserCode.ACTION:
+        walk.action_failed(call.step, entry.failure, entry.transient)
+    else:
+        _on_success_raised(walk, call.step, call, entry.failure)
+
+
+def _on_success_raised(walk: Walk, name: str, call: Call, failure: Failure) -> None:
+    if walk.past_no_return():
+        walk.get_stuck(name, failure)  # the reply stays in the state: the operator's retry runs the callback again
+        return
+    walk.record("step_failed", name, call.attempt, failure=failure.to_wire())
+    walk.settle(name, Phase.DONE, failure=failure)  # the participant did its work: it is undone with the others
+    walk.fail(name, failure)
+
+
+# ---- replies -----------------------------------------------------------------------------------------------------
+
+
+@_apply.register
+def _(entry: Reply, walk: Walk) -> None:
+    name = next((n for n, s in walk.steps.items() if s.awaited and s.awaited.message_id == entry.in_reply_to), None)
+    if name is None:
+        _answers_nothing_awaited(entry, walk)
+    elif walk.step(name).phase is Phase.UNDOING:
+        _compensation_answered(entry, walk, name)
+    else:
+        _action_answered(entry, walk, name)
+
+
+def _action_answered(entry: Reply, walk: Walk, name: str) -> None:
+    step, node = walk.step(name), walk.node(name)
+    failure = entry.failure
+    if not entry.succeeded and failure is not None:
+        walk.record("reply_failed", name, step.attempt, failure=failure.to_wire(), transient=entry.transient)
+        walk.action_failed(name, failure, entry.transient)
+        return
+    walk.record("reply_received", name, step.attempt, payload=entry.payload)
+    if node.kind is StepKind.PIVOT and walk.saga.failing:
+        walk.go_on_after_all(name)
+    declared = node.step
+    if isinstance(declared, AsyncStep) and declared.on_success is not None:
+        walk.put(name, phase=Phase.CONFIRMING, awaited=None, reply=entry.payload)
+        walk.call(UserCode.ON_SUCCESS, name, step.attempt, entry.payload)
+    else:
+        walk.settle(name, Phase.DONE, failure=None)
+
+
+def _compensation_answered(entry: Reply, walk: Walk, name: str) -> None:
+    if entry.succeeded or entry.failure is None:
+        walk.compensated(name)
+    else:
+        walk.compensation_failed(name, entry.failure)
+
+
+def _answers_nothing_awaited(entry: Reply, walk: Walk) -> None:
+    """The duplicate check: it needs no table, because every id that was ever sent can be derived again."""
+    if not any(entry.in_reply_to in _settled_ids(walk, name, step) for name, step in walk.steps.items()):
+        walk.effects.append(Foreign("it answers a message that this saga never sent"))
+        return
+    walk.effects.append(Stale())
+    if entry.redelivered:  # somebody may have died between the commit that this reply led to and its publishing
+        for name, step in walk.steps.items():
+            if step.awaited is not None and step.awaited.caused_by == entry.in_reply_to:
+                walk.publish_again(name)
+
+
+def _settled_ids(walk: Walk, name: str, step: StepState) -> set[str]:
+    orchestrator, saga_id = walk.identity.orchestrator, walk.identity.saga_id
+    asked = ((Direction.ACTION, step.attempt), (Direction.COMPENSATION, step.undo_attempt))
+    return {
+        message_id(orchestrator, saga_id, name, direction, attempt)
+        for direction, attempts in asked
+        for attempt in range(1, attempts + 1)
+    }
+
+
+# ---- time --------------------------------------------------------------------------------------------------------
+
+
+@_apply.register
+def _(entry: Tick, walk: Walk) -> None:
+    if walk.saga.paused or walk.saga.ended:
+        return
+    for name, step in list(walk.steps.items()):
+        if step.retry_at is not None and step.retry_at <= entry.now:
+            _try_again(walk, name)
+        elif step.awaited is not None:
+            _ask_again_or_give_up(walk, name, step)
+    if walk.saga.deadline_at is not None and walk.saga.deadline_at <= entry.now:
+        _deadline_passed(walk)
+
+
+def _try_again(walk: Walk, name: str) -> None:
+    if walk.step(name).phase is Phase.UNDOING:
+        walk.call_compensation(name)
+    else:
+        walk.call_action(name)
+
+
+def _ask_again_or_give_up(walk: Walk, name: str, step: StepState) -> None:
+    node, awaited = walk.node(name), step.awaited
+    assert awaited is not None
+    give_up_at = _give_up_at(node, step)
+    if give_up_at is not None and give_up_at <= walk.now:
+        failure = Failure(type="NoReply", message=f"no reply after {awaited.asks + 1} asks; it may have been done")
+        walk.record("gave_up", name, step.attempt, failure=failure.to_wire())
+        walk.settle(name, Phase.UNKNOWN, failure=failure)
+        walk.fail(name, failure)
+    elif awaited.ask_at <= walk.now:
+        factor = min(2**awaited.asks, LONGEST_ASK_AGAIN_FACTOR)
+        ask_at = walk.now + node.ask_again_after_seconds * factor
+        walk.put(name, awaited=replace(awaited, asks=awaited.asks + 1, ask_at=ask_at))
+        walk.record("asked_again", name, step.attempt, asks=awaited.asks + 1)
+        walk.publish_again(name)
+
+
+def _deadline_passed(walk: Walk) -> None:
+    walk.change(deadline_at=None)
+    if walk.saga.failing:
+        return
+    walk.record("deadline_passed", walk.saga.current_step)
+    if walk.past_no_return():
+        walk.change(overdue=True)
+    else:
+        seconds = walk.definition.deadline_seconds
+        walk.fail(walk.saga.current_step, Failure("DeadlineExceeded", f"the saga did not end within {seconds} seconds"))
+
+
+@_apply.register
+def _(entry: Confirmed, walk: Walk) -> None:
+    for name, step in list(walk.steps.items()):
+        awaited = step.awaited
+        if awaited is not None and awaited.confirmed_at is None and awaited.message_id in entry.message_ids:
+            walk.put(name, awaited=replace(awaited, confirmed_at=entry.now))
+
+
+# ---- operators ---------------------------------------------------------------------------------------------------
+
+
+@_apply.register
+def _(entry: Retry, walk: Walk) -> None:
+    if walk.saga.ended:
+        walk.effects.append(Refuse("it has ended"))
+        return
+    walk.record("operator_retry", reason=entry.reason)
+    for name, step in list(walk.steps.items()):
+        if step.stuck:
+            _unstick(walk, name, step)
+        elif step.retry_at is not None:
+            walk.put(name, retry_at=entry.now)
+        elif step.awaited is not None:
+            walk.put(name, awaited=replace(step.awaited, ask_at=entry.now))
+    closing = walk.saga.closing_failure is not None
+    walk.change(overdue=False, closing_failure=None)
+    if closing:
+        walk.look_everywhere()
+
+
+def _unstick(walk: Walk, name: str, step: StepState) -> None:
+    """The policy starts anew; the attempt number goes on, for a failure has answered the last one."""
+    if step.phase is Phase.CONFIRMING:
+        walk.put(name, stuck=False)
+        walk.call(UserCode.ON_SUCCESS, name, step.attempt, step.reply)
+        return
+    undoing = step.phase is Phase.UNDOING
+    walk.put(name, forgiven=step.undo_attempt if undoing else step.attempt)
+    _try_again(walk, name)
+
+
+@_apply.register
+def _(entry: Cancel, walk: Walk) -> None:
+    if walk.saga.ended:
+        walk.effects.append(Refuse("it has ended"))
+    elif walk.saga.failing:
+        walk.effects.append(Refuse("it is being compensated already"))
+    elif walk.past_no_return():
+        walk.effects.append(Refuse("it is past its point of no return; it can only go forward (see `sagas retry`)"))
+    else:
+        walk.record("cancelled", walk.saga.current_step, reason=entry.reason)
+        walk.fail(walk.saga.current_step, Failure("SagaCancelled", entry.reason))
+
+
+@_apply.register
+def _(entry: Pause, walk: Walk) -> None:
+    if walk.saga.ended or walk.saga.paused:
+        walk.effects.append(Refuse("it has ended" if walk.saga.ended else "it is paused already"))
+        return
+    walk.record("paused", reason=entry.reason)
+    walk.change(paused=True)
+
+
+@_apply.register
+def _(entry: Resume, walk: Walk) -> None:
+    if not walk.saga.paused:
+        walk.effects.append(Refuse("it is not paused"))
+        return
+    walk.record("resumed", reason=entry.reason)
+    walk.change(paused=False)
+    for name, step in list(walk.steps.items()):
+        if step.awaited is not None:
+            walk.put(name, awaited=replace(step.awaited, ask_at=entry.now))
+    walk.look_everywhere()
+
+
+def publishes(effects: tuple[Effect, ...]) -> list[Publish]:
+    return [effect for effect in effects if isinstance(effect, Publish)]

@@ -1,0 +1,81 @@
+"""Everything the framework raises on purpose, as one tree.
+
+    SagasError
+    ├── DefinitionError            a saga, step or command is declared wrongly; raised while it is built
+    ├── ConfigurationError         an environment variable or a piece of wiring is wrong; raised at start-up
+    ├── PayloadRefused             a value does not match the dataclass that its message declares
+    ├── TransientError             raised by handlers: "not now, ask me again"
+    ├── SessionIsLent              commit, rollback or close on the session that the framework handed out
+    ├── UnknownSaga                no saga instance has this id
+    ├── OperationRefused           an operator's act that this saga's state does not allow
+    └── PublishFailed              the broker did not confirm a message; what was to be sent is kept elsewhere
+
+Each says what happened, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class SagasError(Exception):
+    """Base of every error the framework raises on purpose."""
+
+
+class DefinitionError(SagasError):
+    """A saga, a step or a command is declared in a way that cannot work."""
+
+    def __init__(self, problem: str, *, saga: str | None = None, step: str | None = None) -> None:
+        self.saga = saga
+        self.step = step
+        where = ", ".join(f"{kind} {name!r}" for kind, name in (("saga", saga), ("step", step)) if name is not None)
+        super().__init__(f"{where}: {problem}" if where else problem)
+
+
+class ConfigurationError(SagasError):
+    """The process is set up wrongly; one line that names the setting."""
+
+
+class PayloadRefused(SagasError):
+    """A value does not match what its message declares."""
+
+    def __init__(self, what: str, problems: str) -> None:
+        self.what = what
+        self.problems = problems
+        super().__init__(f"{what}: {problems}")
+
+
+class TransientError(SagasError):
+    """Raised by a handler whose work may succeed when it is tried again a little later."""
+
+
+class SessionIsLent(SagasError):
+    """User code tried to end a transaction that is not its own."""
+
+    def __init__(self, operation: str) -> None:
+        self.operation = operation
+        super().__init__(
+            f"session.{operation}() is refused: this session is the transaction in which the framework also "
+            "writes the saga's progress; both commit together when your function returns. Use session.flush() "
+            "to get generated keys, and raise to undo."
+        )
+
+
+class UnknownSaga(SagasError):
+    """No saga instance has this id."""
+
+    def __init__(self, saga_id: str) -> None:
+        self.saga_id = saga_id
+        super().__init__(f"no saga has the id {saga_id!r}; `sagas list` shows the known ones")
+
+
+class OperationRefused(SagasError):
+    """An operator's act that the saga's present state does not allow."""
+
+    def __init__(self, saga_id: str, operation: str, reason: str) -> None:
+        self.saga_id = saga_id
+        self.operation = operation
+        self.reason = reason
+        super().__init__(f"{operation} of saga {saga_id} is refused: {reason}")
+
+
+class PublishFailed(SagasError):
+    """The broker did not take a message, or did not say that it did."""

@@ -1,0 +1,204 @@
+"""One transaction for everything that a batch brings: lock, apply, write, commit. Publishing comes after.
+
+The first try runs without savepoints. If anything raises, the same batch runs once more with a savepoint round each
+arrival and each call of user code, and still one commit: ordinary refusals cost no storm of single commits.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine
+
+from sagas_framework.definition.graph import Definition
+from sagas_framework.engine.protocol import Input, Reply, Tick
+from sagas_framework.engine.state import Phase
+from sagas_framework.errors import OperationRefused, PayloadRefused, UnknownSaga
+from sagas_framework.orchestrator.chain import Care, CareNeeded, Chain
+from sagas_framework.orchestrator.instance import Instance, Work
+from sagas_framework.storage import instances, keeping
+from sagas_framework.storage.database import LentSession, is_bad_weather, lent_session
+from sagas_framework.storage.instances import StoredInstance
+from sagas_framework.storage.keeping import Kept
+from sagas_framework.transport.inbox import Delivery
+from sagas_framework.vocabulary.command import Failure
+
+logger = logging.getLogger(__name__)
+
+LOOK_AGAIN_SECONDS = 60.0
+"""When a saga that the due loop could not advance (its data no longer decode, say) is looked at again."""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """An input for one saga and, when a message brought it, that message."""
+
+    saga_id: str
+    entry: Input
+    delivery: Delivery | None = None
+
+    def kept(self, reason: str) -> Kept | None:
+        return None if self.delivery is None else kept_of(self.delivery, reason, self.saga_id)
+
+
+def kept_of(delivery: Delivery, reason: str, saga_id: str | None = None) -> Kept:
+    return Kept(reason, delivery.task, delivery.queue, delivery.message_id, saga_id, None, delivery.text())
+
+
+@dataclass(frozen=True)
+class Loaded:
+    stored: Sequence[StoredInstance]
+    arrivals: Sequence[Arrival]
+
+
+class Advancer:
+    def __init__(self, orchestrator: str, engine: Engine, definitions: Mapping[str, Definition]) -> None:
+        self._orchestrator = orchestrator
+        self._engine = engine
+        self._definitions = definitions
+
+    def arrivals(self, arrivals: Sequence[Arrival], already_kept: Sequence[Kept], now: float) -> Work:
+        """Applies what has arrived, in its order."""
+
+        def load(connection: Connection) -> Loaded:
+            return Loaded(instances.lock(connection, [arrival.saga_id for arrival in arrivals]), arrivals)
+
+        return self._carefully_if_need_be(load, already_kept, now, woken=False)
+
+    def due(self, now: float, limit: int) -> Work:
+        """Claims what is due and lets each of it look at the clock."""
+
+        def load(connection: Connection) -> Loaded:
+            stored = instances.claim_due(connection, now, limit)
+            return Loaded(stored, [Arrival(row.id, Tick(now)) for row in stored])
+
+        return self._carefully_if_need_be(load, (), now, woken=True)
+
+    def _carefully_if_need_be(
+        self, load: Callable[[Connection], Loaded], already_kept: Sequence[Kept], now: float, *, woken: bool
+    ) -> Work:
+        try:
+            return self._transaction(load, already_kept, now, woken, Care.FAST)
+        except Exception as error:
+            if is_bad_weather(error) or isinstance(error, (OperationRefused, UnknownSaga)):
+                raise
+            if not isinstance(error, CareNeeded):
+                logger.warning("a batch is run again with savepoints: %r", error)
+        return self._transaction(load, already_kept, now, woken, Care.SAVEPOINTS)
+
+    def _transaction(
+        self, load: Callable[[Connection], Loaded], already_kept: Sequence[Kept], now: float, woken: bool, care: Care
+    ) -> Work:
+        with self._engine.begin() as connection, lent_session(connection) as session:
+            batch = _Batch(self, connection, session, now, woken)
+            work = batch.run(load(connection), care)
+            instances.add_history(connection, work.history)
+            keeping.keep(connection, [*already_kept, *work.kept], now)
+            keeping.add_to_outbox(connection, [vars(message) for message in work.unawaited], now)
+            keeping.forget_deliveries(connection, work.finished)
+        return work
+
+    def definition_of(self, stored: StoredInstance) -> Definition | None:
+        return self._definitions.get(stored.saga)
+
+    @property
+    def orchestrator(self) -> str:
+        return self._orchestrator
+
+
+class _Batch:
+    """The arrivals of one transaction."""
+
+    def __init__(
+        self, advancer: Advancer, connection: Connection, session: LentSession, now: float, woken: bool
+    ) -> None:
+        self._advancer = advancer
+        self._connection = connection
+        self._session = session
+        self._now = now
+        self._woken = woken
+
+    def run(self, loaded: Loaded, care: Care) -> Work:
+        work = Work()
+        stored = {row.id: row for row in loaded.stored}
+        open_instances: dict[str, Instance] = {}
+        for arrival in loaded.arrivals:
+            if arrival.delivery is not None and arrival.delivery.redelivered:
+                work.finished.append(arrival.delivery.message_id)
+            if care is Care.FAST:
+                work.include(self._apply(arrival, stored, open_instances, care))
+            else:
+                work.include(self._apply_alone(arrival, stored))
+        self._session.flush()
+        self._write(open_instances.values())
+        return work
+
+    def _apply(
+        self, arrival: Arrival, stored: Mapping[str, StoredInstance], opened: dict[str, Instance], care: Care
+    ) -> Work:
+        row = stored.get(arrival.saga_id)
+        if row is None:
+            if arrival.delivery is None:
+                raise UnknownSaga(arrival.saga_id)
+            return _only_kept(arrival, "no saga has this id")
+        definition = self._advancer.definition_of(row)
+        if definition is None:
+            raise LookupError(f"this process does not know the saga {row.saga!r} that the instance belongs to")
+        instance = opened.get(row.id) or opened.setdefault(row.id, Instance.of(definition, row))
+        problem = _problem_with_payload(instance, arrival.entry)
+        if problem is not None:
+            return _only_kept(arrival, problem)
+        chain = Chain(self._advancer.orchestrator, instance, self._session, care)
+        chain.run(arrival.entry)
+        if chain.refused is not None:
+            raise OperationRefused(arrival.saga_id, type(arrival.entry).__name__.lower(), chain.refused.reason)
+        if chain.foreign is not None:
+            return _only_kept(arrival, chain.foreign.reason)
+        return chain.work
+
+    def _apply_alone(self, arrival: Arrival, stored: dict[str, StoredInstance]) -> Work:
+        """In a savepoint of its own, written at once: what fails here fails alone, and is kept for the operator."""
+        opened: dict[str, Instance] = {}
+        try:
+            with self._session.begin_nested():
+                work = self._apply(arrival, stored, opened, Care.SAVEPOINTS)
+                self._write(opened.values())
+        except Exception as error:
+            if is_bad_weather(error) or (arrival.delivery is None and not isinstance(arrival.entry, Tick)):
+                raise
+            logger.exception("saga %s: %s could not be applied", arrival.saga_id, type(arrival.entry).__name__)
+            return self._set_aside(arrival, error)
+        for row in instances.lock(self._connection, opened):  # a later arrival of this batch builds on what is written
+            stored[row.id] = row
+        return work
+
+    def _set_aside(self, arrival: Arrival, error: Exception) -> Work:
+        if isinstance(arrival.entry, Tick):
+            instances.postpone(self._connection, arrival.saga_id, self._now + LOOK_AGAIN_SECONDS)
+            return Work()
+        return _only_kept(arrival, f"the orchestrator failed on it: {Failure.of(error).traceback}")
+
+    def _write(self, opened: Iterable[Instance]) -> None:
+        chosen = [instance for instance in opened if self._woken or instance.changed or instance.stale_replies]
+        instances.write(self._connection, [instance.row(self._now, self._woken) for instance in chosen])
+
+
+def _only_kept(arrival: Arrival, reason: str) -> Work:
+    kept = arrival.kept(reason)
+    return Work(kept=[] if kept is None else [kept])
+
+
+def _problem_with_payload(instance: Instance, entry: Input) -> str | None:
+    """A success whose payload is not what its command declares is refused before it can change anything."""
+    if not isinstance(entry, Reply) or not entry.succeeded:
+        return None
+    for name, state in instance.state.steps.items():
+        if state.awaited is not None and state.awaited.message_id == entry.in_reply_to and state.phase is Phase.ACTING:
+            step = instance.definition.nodes[name].step
+            try:
+                step.command.decode_response(entry.payload)  # type: ignore[union-attr] - only remote steps await
+            except PayloadRefused as refused:
+                return str(refused)
+    return None

@@ -1,0 +1,47 @@
+"""Looking after what is due: asking again, giving up, retrying, deadlines, and what a dying process left unsent."""
+
+from __future__ import annotations
+
+import time
+
+from sqlalchemy import Engine
+
+from sagas_framework.engine.protocol import Confirmed
+from sagas_framework.orchestrator.advance import Advancer, Arrival
+from sagas_framework.storage import instances
+from sagas_framework.storage.database import reading
+from sagas_framework.transport.publisher import Publisher
+
+CLAIM_LIMIT = 100
+"""Sagas claimed at once; together with the pause between rounds it bounds how fast a backlog is asked again."""
+
+PAUSE_BETWEEN_FULL_ROUNDS_SECONDS = 0.1
+LONGEST_SLEEP_SECONDS = 0.5
+"""A due time may be brought forward by another process, so that nobody sleeps longer than this."""
+
+
+class DueSagas:
+    """A chore of the delivery thread: one round, then how long to sleep."""
+
+    def __init__(self, engine: Engine, advancer: Advancer, publisher: Publisher) -> None:
+        self._engine = engine
+        self._advancer = advancer
+        self._publisher = publisher
+
+    def __call__(self) -> float:
+        now = time.time()
+        with reading(self._engine) as connection:
+            next_wake_at = instances.next_wake_at(connection)
+        if next_wake_at is None or next_wake_at > now:
+            return LONGEST_SLEEP_SECONDS if next_wake_at is None else min(next_wake_at - now, LONGEST_SLEEP_SECONDS)
+        self._publisher.check()  # with the broker away nothing is claimed, so that no ask is spent in vain
+        work = self._advancer.due(now, CLAIM_LIMIT)
+        self._publisher.publish(work.outgoing)
+        confirmed = time.time()
+        asked = [
+            Arrival(saga_id, Confirmed(confirmed, frozenset(message_ids)))
+            for saga_id, message_ids in work.asked_again.items()
+        ]
+        if asked:
+            self._advancer.arrivals(asked, (), confirmed)
+        return PAUSE_BETWEEN_FULL_ROUNDS_SECONDS

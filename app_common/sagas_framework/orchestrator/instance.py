@@ -1,0 +1,96 @@
+"""One saga instance while a transaction works on it, and what that transaction is going to write and send."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sagas_framework.definition.graph import Definition
+from sagas_framework.engine.state import SagaState
+from sagas_framework.engine.transition import next_due
+from sagas_framework.storage.instances import HistoryRow, StoredInstance
+from sagas_framework.storage.keeping import Kept
+from sagas_framework.transport.wire import OutgoingMessage
+from sagas_framework.vocabulary import codec
+
+
+@dataclass
+class Work:
+    """Everything one transaction has gathered; written together, sent after the commit."""
+
+    history: list[HistoryRow] = field(default_factory=list)
+    outgoing: list[OutgoingMessage] = field(default_factory=list)
+    asked_again: dict[str, set[str]] = field(default_factory=dict)  # saga id -> message ids
+    unawaited: list[OutgoingMessage] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
+    finished: list[str] = field(default_factory=list)  # ids of redelivered messages that are no poison after all
+
+    def include(self, other: Work) -> None:
+        for name in ("history", "outgoing", "unawaited", "kept", "finished"):
+            getattr(self, name).extend(getattr(other, name))
+        for saga_id, ids in other.asked_again.items():
+            self.asked_again.setdefault(saga_id, set()).update(ids)
+
+
+class Instance:
+    """`data` is the application's typed object; it is decoded when first needed and encoded when written."""
+
+    def __init__(
+        self, definition: Definition, saga_id: str, state: SagaState, encoded_data: Any, wake_at: float | None = None
+    ) -> None:
+        self.id = saga_id
+        self.definition = definition
+        self.state = state
+        self.stale_replies = 0
+        self.changed = False
+        self._wake_at = wake_at
+        self._encoded_data = encoded_data
+        self._data: Any = None
+
+    @classmethod
+    def of(cls, definition: Definition, stored: StoredInstance) -> Instance:
+        return cls(definition, stored.id, SagaState.from_json(stored.state), stored.data, stored.wake_at)
+
+    @property
+    def data(self) -> Any:
+        if self._data is None:
+            self._data = codec.decode(self.definition.data_type, self._encoded_data, f"data of saga {self.id}")
+        return self._data
+
+    def encoded_data(self) -> Any:
+        """The data as JSON, checked; what user code has put there by now."""
+        if self._data is not None:
+            self._encoded_data = codec.encode(self.definition.data_type, self._data, f"data of saga {self.id}")
+        return self._encoded_data
+
+    def reset_data(self, encoded: Any) -> None:
+        """Back to what it was before user code raised half-way."""
+        self._encoded_data, self._data = encoded, None
+
+    def row(self, now: float, woken: bool) -> dict[str, Any]:
+        """What is written back.
+
+        A due time that merely moves later is left alone, so that the hot path does not touch its index; the row
+        that wakes early is looked at and put back (`woken`).
+        """
+        state = self.state
+        row: dict[str, Any] = {
+            "id": self.id,
+            "data": self.encoded_data(),
+            "state": state.to_json(),
+            "status": state.status.value,
+            "paused": state.paused,
+            "current_step": state.current_step,
+            "failed_step": state.failed_step,
+            "failed_at": state.failed_at,
+            "failure_details": state.failure.to_wire() if state.failure else None,
+            "last_message_id": state.last_message_id,
+            "stale_replies": self.stale_replies,
+            "updated_at": now,
+            "ended_at": now if state.ended else None,
+        }
+        due = next_due(self.definition, state)
+        earlier = due is not None and (self._wake_at is None or due < self._wake_at)
+        if woken or earlier or (due is None and self._wake_at is not None):
+            row["wake_at"] = due
+        return row

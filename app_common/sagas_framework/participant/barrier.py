@@ -1,0 +1,93 @@
+"""The barrier before a handler: one row of memory per step, taken first by action and compensation alike.
+
+Pure decisions: given what is remembered, is the handler to run, or is there an answer already?
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sagas_framework.storage.memory import Memory
+from sagas_framework.vocabulary.command import Failure
+from sagas_framework.vocabulary.correlation import FailureKind
+from sagas_framework.vocabulary.identity import Direction
+
+SUCCEEDED = "succeeded"
+FAILED = "failed"
+UNNEEDED = "unneeded"
+
+_COMPENSATED_FIRST = Failure(
+    type="AlreadyCompensated",
+    message="this step was compensated before its action arrived; it is refused from then on, in any attempt",
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What goes back to the orchestrator."""
+
+    value: Any = None
+    failure: Failure | None = None
+    kind: FailureKind | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`answer` given: the handler does not run. `changes` are to be remembered before it is sent."""
+
+    answer: Answer | None = None
+    changes: dict[str, Any] | None = None
+    parked: bool = False
+
+
+RUN = Decision()
+
+
+def decide(memory: Memory, direction: Direction, attempt: int) -> Decision:
+    if memory.parked and not _answered(memory, direction):
+        return Decision(parked=True)
+    if direction is Direction.ACTION:
+        return _decide_action(memory, attempt)
+    return _decide_compensation(memory, attempt)
+
+
+def _answered(memory: Memory, direction: Direction) -> bool:
+    return (memory.outcome if direction is Direction.ACTION else memory.undo_outcome) is not None
+
+
+def _decide_action(memory: Memory, attempt: int) -> Decision:
+    if memory.undo_outcome in (SUCCEEDED, UNNEEDED):
+        return Decision(Answer(failure=_COMPENSATED_FIRST, kind=FailureKind.REFUSED))
+    if memory.outcome == SUCCEEDED:  # in whatever attempt: a later one asks for what is already there
+        return Decision(Answer(memory.reply))
+    if memory.outcome == FAILED and attempt <= memory.attempt:
+        return Decision(_failure(memory.failure, memory.transient))
+    return RUN
+
+
+def _decide_compensation(memory: Memory, attempt: int) -> Decision:
+    if memory.undo_outcome in (SUCCEEDED, UNNEEDED):
+        return Decision(Answer(memory.undo_reply))
+    if memory.outcome != SUCCEEDED:
+        return Decision(Answer(None), {"undo_attempt": attempt, "undo_outcome": UNNEEDED})
+    if memory.undo_outcome == FAILED and attempt <= memory.undo_attempt:
+        return Decision(_failure(memory.undo_failure, memory.undo_transient))
+    return RUN
+
+
+def _failure(stored: Any, transient: bool) -> Answer:
+    kind = FailureKind.TRANSIENT if transient else FailureKind.REFUSED
+    return Answer(failure=Failure.from_wire(stored), kind=kind)
+
+
+def changes_of(direction: Direction, attempt: int, answer: Answer) -> dict[str, Any]:
+    """What is to be remembered of an attempt that has come to its answer."""
+    prefix = "" if direction is Direction.ACTION else "undo_"
+    return {
+        f"{prefix}attempt": attempt,
+        f"{prefix}outcome": SUCCEEDED if answer.failure is None else FAILED,
+        f"{prefix}reply": answer.value,
+        f"{prefix}failure": answer.failure.to_wire() if answer.failure else None,
+        f"{prefix}transient": answer.kind is FailureKind.TRANSIENT,
+    }

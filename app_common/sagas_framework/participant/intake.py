@@ -1,0 +1,52 @@
+"""Before Celery decodes a command: what cannot be read is kept for the operator instead of being thrown away."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from celery.worker.strategy import default
+from sqlalchemy import Engine
+
+from sagas_framework.storage import keeping
+from sagas_framework.storage.keeping import Kept
+from sagas_framework.transport.inbox import Delivery
+from sagas_framework.transport.wire import Unreadable, read_arguments
+
+logger = logging.getLogger(__name__)
+
+
+class Intake:
+    """`strategy` stands in for Celery's default one, and hands it everything that can be read."""
+
+    def __init__(self, engine: Engine | None) -> None:
+        self._engine = engine
+
+    def strategy(self, task: Any, app: Any, consumer: Any) -> Callable[..., None]:
+        run: Callable[..., None] = default(task, app, consumer)
+
+        def receive(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> None:
+            delivery = Delivery(message)
+            try:
+                read_arguments(delivery.body, delivery.content_type)
+            except Unreadable as error:
+                self._set_aside(delivery, str(error), consumer.connection_errors)
+            else:
+                run(message, body, ack, reject, callbacks)
+
+        return receive
+
+    def _set_aside(self, delivery: Delivery, reason: str, errors: tuple[type[BaseException], ...]) -> None:
+        logger.warning("kept for the operator: %s %s: %s", delivery.task, delivery.message_id, reason)
+        if self._engine is not None:
+            kept = Kept(reason, delivery.task, delivery.queue, delivery.message_id, None, None, delivery.text())
+            try:
+                with self._engine.begin() as connection:
+                    keeping.keep(connection, [kept], time.time())
+            except Exception:
+                logger.exception("%s could not be kept; it is given back", delivery.message_id)
+                delivery.give_back(errors)
+                return
+        delivery.acknowledge(errors)

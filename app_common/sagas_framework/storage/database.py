@@ -1,0 +1,112 @@
+"""Opening a database, lending a session, and telling bad weather from a refusal."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from sagas_framework.errors import ConfigurationError, SessionIsLent
+
+SQLITE_BUSY_TIMEOUT_MILLISECONDS = 10_000
+POOL_SIZE = 10
+
+# PostgreSQL's SQLSTATE classes and codes for what passes by itself: connection trouble, serialization failure,
+# deadlock, lock time-out, a server that is shutting down or starting, too many connections.
+_WEATHER_CLASSES = ("08",)
+_WEATHER_CODES = ("40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300", "25006")
+
+
+def open_database(url: str) -> Engine:
+    """The engine for a URL. Nothing connects yet."""
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() != "sqlite":
+            return create_engine(parsed, pool_pre_ping=False, pool_size=POOL_SIZE)
+        if parsed.database and parsed.database != ":memory:":
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(parsed, pool_size=POOL_SIZE) if parsed.database else create_engine(parsed)
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        raise ConfigurationError(f"the database URL cannot be used: {error}") from error
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where _begin_immediate says, savepoints included
+    connection.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_TIMEOUT_MILLISECONDS}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    # A transaction that reads first and writes later would otherwise fail on SQLite as soon as somebody else has
+    # written in between, without waiting. Readers say so and do not queue for the write lock.
+    read_only = connection.get_execution_options().get("sagas_read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that only reads."""
+    with engine.connect().execution_options(sagas_read_only=True) as connection, connection.begin():
+        yield connection
+
+
+class LentSession(Session):
+    """The session that user code is given: it may write, but not end the transaction."""
+
+    def commit(self) -> NoReturn:
+        raise SessionIsLent("commit")
+
+    def rollback(self) -> NoReturn:
+        raise SessionIsLent("rollback")
+
+    def close(self) -> NoReturn:
+        raise SessionIsLent("close")
+
+
+@contextmanager
+def lent_session(connection: Connection) -> Iterator[LentSession]:
+    """A session inside the connection's transaction; flushed at the end, ended by the transaction's owner."""
+    session = LentSession(connection, join_transaction_mode="rollback_only", expire_on_commit=False)
+    try:
+        yield session
+        session.flush()
+    finally:
+        Session.close(session)
+
+
+def is_bad_weather(error: BaseException) -> bool:
+    """Whether a deadlock, a lock or a lost database is behind an error: the work is to be done again as it was."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        if isinstance(current, PoolTimeout) or (isinstance(current, DBAPIError) and _passes_by_itself(current)):
+            return True
+        seen.add(id(current))
+        current = current.__cause__ or current.__context__
+    return False
+
+
+def _passes_by_itself(error: DBAPIError) -> bool:
+    if error.connection_invalidated:
+        return True
+    original = error.orig
+    if isinstance(original, sqlite3.OperationalError):
+        text = str(original)
+        return "locked" in text or "busy" in text or "unable to open database file" in text
+    state = getattr(original, "sqlstate", None)
+    if state is None:  # psycopg knows no SQLSTATE for a connection that it could not make or has lost
+        return type(original).__module__.startswith("psycopg") and type(original).__name__ == "OperationalError"
+    return state in _WEATHER_CODES or state[:2] in _WEATHER_CLASSES

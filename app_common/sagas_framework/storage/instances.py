@@ -1,0 +1,118 @@
+"""Saga instances and their history: loading for update, writing back, claiming what is due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Select, bindparam, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from sagas_framework.storage.schema import history, instances
+
+
+@dataclass(frozen=True)
+class StoredInstance:
+    """What a transition needs of a row."""
+
+    id: str
+    saga: str
+    data: Any
+    state: dict[str, Any]
+    wake_at: float | None
+
+
+@dataclass(frozen=True)
+class HistoryRow:
+    saga_id: str
+    at: float
+    event: str
+    step: str | None
+    attempt: int | None
+    detail: dict[str, Any] | None
+
+
+_LOADED = (instances.c.id, instances.c.saga, instances.c.data, instances.c.state, instances.c.wake_at)
+_LOCK = select(*_LOADED).where(instances.c.id.in_(bindparam("ids", expanding=True))).order_by(instances.c.id)
+_CLAIM = (
+    select(*_LOADED)
+    .where(instances.c.wake_at <= bindparam("now", type_=instances.c.wake_at.type))
+    .order_by(instances.c.wake_at)
+    .limit(bindparam("limit"))
+)
+_WRITTEN = (
+    "data", "state", "status", "paused", "current_step", "failed_step", "failed_at", "failure_details",
+    "last_message_id", "stale_replies", "updated_at", "ended_at",
+)  # fmt: skip
+_UPDATE = (
+    update(instances)
+    .where(instances.c.id == bindparam("row_id"))
+    .values(
+        {name: bindparam(f"new_{name}", type_=instances.c[name].type) for name in _WRITTEN if name != "stale_replies"}
+    )
+    .values(stale_replies=instances.c.stale_replies + bindparam("new_stale_replies"))
+)
+_UPDATE_AND_WAKE = _UPDATE.values(wake_at=bindparam("new_wake_at", type_=instances.c.wake_at.type))
+
+
+def lock(connection: Connection, ids: Iterable[str]) -> list[StoredInstance]:
+    """Locks the instances in the order of their ids, so that two batches never wait for each other in a ring."""
+    return _load(connection, _LOCK.with_for_update(), {"ids": sorted(set(ids))})
+
+
+def claim_due(connection: Connection, now: float, limit: int) -> list[StoredInstance]:
+    """Locks instances whose time has come, passing over those that somebody else is working on."""
+    return _load(connection, _CLAIM.with_for_update(skip_locked=True), {"now": now, "limit": limit})
+
+
+def _load(connection: Connection, statement: Select[Any], parameters: dict[str, Any]) -> list[StoredInstance]:
+    return [StoredInstance(*row) for row in connection.execute(statement, parameters)]
+
+
+def write(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Writes instances back. Rows without `wake_at` leave that column, and so its index, untouched."""
+    for statement, chosen in (
+        (_UPDATE, [row for row in rows if "wake_at" not in row]),
+        (_UPDATE_AND_WAKE, [row for row in rows if "wake_at" in row]),
+    ):
+        if chosen:
+            connection.execute(
+                statement,
+                [{"row_id" if name == "id" else f"new_{name}": value for name, value in row.items()} for row in chosen],
+            )
+
+
+def postpone(connection: Connection, saga_id: str, wake_at: float) -> None:
+    connection.execute(update(instances).where(instances.c.id == saga_id).values(wake_at=wake_at))
+
+
+def insert_new(connection: Connection, row: dict[str, Any]) -> bool:
+    """Inserts an instance; False when its idempotency key is taken. Never fails the caller's transaction."""
+    if row.get("idempotency_key") is None:
+        connection.execute(insert(instances), row)
+        return True
+    upsert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    statement = upsert(instances).on_conflict_do_nothing(index_elements=["saga", "idempotency_key"])
+    return connection.execute(statement.returning(instances.c.id), row).first() is not None
+
+
+def id_of_key(connection: Connection, saga: str, idempotency_key: str) -> str | None:
+    found: str | None = connection.scalar(
+        select(instances.c.id).where(instances.c.saga == saga, instances.c.idempotency_key == idempotency_key)
+    )
+    return found
+
+
+def add_history(connection: Connection, rows: Sequence[HistoryRow]) -> None:
+    if rows:
+        connection.execute(insert(history).inline(), [vars(row) for row in rows])
+
+
+def next_wake_at(connection: Connection) -> float | None:
+    """When the earliest instance is due; one look at the head of a small index."""
+    earliest: float | None = connection.scalar(
+        select(instances.c.wake_at).where(instances.c.wake_at.isnot(None)).order_by(instances.c.wake_at).limit(1)
+    )
+    return earliest

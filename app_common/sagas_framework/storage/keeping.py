@@ -1,0 +1,120 @@
+"""What outlives a message: messages kept for the operator, counts of begun deliveries, the outbox."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from sagas_framework.storage.schema import deliveries, kept_messages, outbox
+
+MAX_KEPT_BODY_CHARACTERS = 64 * 1024
+MAX_KEPT_REASON_CHARACTERS = 4_000
+_MAX_TEXT = 255
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A message that could not be handled, and why."""
+
+    reason: str
+    task: str | None
+    queue: str | None
+    message_id: str | None
+    saga_id: str | None
+    headers: dict[str, Any] | None
+    body: str
+
+
+def _upsert(connection: Connection) -> Any:
+    return postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+
+
+def keep(connection: Connection, messages: Iterable[Kept], now: float) -> None:
+    """Keeps messages for the operator; one that comes again is counted, not kept twice."""
+    for message in messages:
+        fingerprint = hashlib.sha256(
+            f"{message.message_id}\x1f{message.task}\x1f{message.body}".encode(errors="replace")
+        ).hexdigest()
+        row = {
+            "fingerprint": fingerprint,
+            "reason": clean(message.reason)[:MAX_KEPT_REASON_CHARACTERS],
+            "task": clean(message.task)[:_MAX_TEXT],
+            "queue": clean(message.queue)[:_MAX_TEXT],
+            "message_id": clean(message.message_id)[:_MAX_TEXT],
+            "saga_id": clean(message.saga_id)[:_MAX_TEXT],
+            "headers": message.headers,
+            "body": clean(message.body)[:MAX_KEPT_BODY_CHARACTERS],
+            "times": 1,
+            "first_kept_at": now,
+            "last_kept_at": now,
+        }
+        statement = _upsert(connection)(kept_messages).values(row)
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["fingerprint"],
+                set_={
+                    "times": kept_messages.c.times + 1,
+                    "last_kept_at": statement.excluded.last_kept_at,
+                    "reason": statement.excluded.reason,
+                },
+            )
+        )
+
+
+def clean(text: str | None) -> str:
+    """PostgreSQL takes no NUL in a text."""
+    return (text or "").replace("\x00", "\N{REPLACEMENT CHARACTER}")
+
+
+def begun_deliveries(connection: Connection, message_ids: Sequence[str]) -> dict[str, int]:
+    """How often a redelivered message was begun and never finished."""
+    rows = connection.execute(
+        select(deliveries.c.message_id, deliveries.c.begun).where(deliveries.c.message_id.in_(list(message_ids)))
+    )
+    return {message_id: begun for message_id, begun in rows}
+
+
+def count_deliveries(connection: Connection, message_ids: Iterable[str], now: float) -> None:
+    rows = [{"message_id": message_id, "begun": 1, "last_at": now} for message_id in sorted(set(message_ids))]
+    statement = _upsert(connection)(deliveries)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["message_id"],
+            set_={"begun": deliveries.c.begun + 1, "last_at": statement.excluded.last_at},
+        ),
+        rows,
+    )
+
+
+def forget_deliveries(connection: Connection, message_ids: Sequence[str]) -> None:
+    """The work of these messages has come to its end, in whatever way: they are not poison."""
+    if message_ids:
+        connection.execute(delete(deliveries).where(deliveries.c.message_id.in_(list(message_ids))))
+
+
+def add_to_outbox(connection: Connection, messages: Sequence[dict[str, Any]], now: float) -> None:
+    if messages:
+        connection.execute(
+            insert(outbox).inline(),
+            [{"queue": message["queue"], "message": message, "created_at": now} for message in messages],
+        )
+
+
+def outbox_has_messages(connection: Connection) -> bool:
+    return connection.scalar(select(outbox.c.id).limit(1)) is not None
+
+
+def take_from_outbox(connection: Connection, limit: int) -> Sequence[Row[Any]]:
+    """The oldest messages, locked for whoever sends them; delete them in the same transaction."""
+    statement = select(outbox.c.id, outbox.c.message).order_by(outbox.c.id).limit(limit)
+    return connection.execute(statement.with_for_update(skip_locked=True)).all()
+
+
+def delete_from_outbox(connection: Connection, ids: Sequence[int]) -> None:
+    connection.execute(delete(outbox).where(outbox.c.id.in_(list(ids))))

@@ -1,0 +1,37 @@
+"""Creating and migrating the framework's tables, with Alembic, in whichever database a service has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
+
+VERSION_TABLE = "saga_schema_version"
+_LOCK = 0x5A6A5  # any number: whoever upgrades the same database at the same time waits
+
+
+def upgrade_database(engine: Engine) -> None:
+    """Creates or migrates the framework's tables; does nothing when they are up to date. Safe to run twice at once."""
+    with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        configuration = _configuration()
+        configuration.attributes["connection"] = connection
+        command.upgrade(configuration, "head")
+
+
+def schema_versions(connection: Connection) -> tuple[str | None, str | None]:
+    """(what the database has, what this release needs)."""
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    return context.get_current_revision(), ScriptDirectory.from_config(_configuration()).get_current_head()
+
+
+def _configuration() -> Config:
+    configuration = Config()
+    configuration.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    configuration.set_main_option("path_separator", "os")
+    return configuration

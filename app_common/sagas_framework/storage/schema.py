@@ -1,0 +1,150 @@
+"""The framework's tables. Every service's database has them all; a participant leaves the sagas' ones empty."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    Uuid,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData()
+
+UNFINISHED = ("running", "compensating", "needs_attention")
+
+
+class Moment(TypeDecorator[float]):
+    """Seconds since the epoch in Python, a readable timestamp in the database."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: float | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else datetime.fromtimestamp(value, UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> float | None:
+        if value is None:
+            return None
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+
+
+def _json() -> Any:
+    return JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+
+def _serial() -> Any:
+    return BigInteger().with_variant(Integer, "sqlite")
+
+
+instances = Table(
+    "saga_instance",
+    metadata,
+    Column("id", Uuid(as_uuid=False), primary_key=True),
+    Column("saga", String(120), nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("paused", Boolean, nullable=False, default=False),
+    Column("current_step", String(120)),
+    Column("failed_step", String(120)),
+    Column("failed_at", Moment),
+    Column("failure_details", _json()),
+    Column("last_message_id", String(255)),
+    Column("idempotency_key", String(255)),
+    Column("data", _json(), nullable=False),
+    Column("state", _json(), nullable=False),
+    Column("stale_replies", Integer, nullable=False, default=0),
+    Column("wake_at", Moment),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    UniqueConstraint("saga", "idempotency_key", name="uq_saga_instance_idempotency_key"),
+)
+# Both indexes are partial, so that a million finished sagas weigh nothing: neither the due loop nor the list of
+# unfinished sagas ever meets them.
+Index("ix_saga_instance_wake_at", instances.c.wake_at, postgresql_where=instances.c.wake_at.isnot(None),
+      sqlite_where=instances.c.wake_at.isnot(None))  # fmt: skip
+Index("ix_saga_instance_unfinished", instances.c.status, instances.c.id,
+      postgresql_where=instances.c.status.in_(UNFINISHED), sqlite_where=instances.c.status.in_(UNFINISHED))  # fmt: skip
+
+history = Table(
+    "saga_history",
+    metadata,
+    Column("id", _serial(), primary_key=True, autoincrement=True),
+    Column("saga_id", Uuid(as_uuid=False), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("event", String(40), nullable=False),
+    Column("step", String(120)),
+    Column("attempt", Integer),
+    Column("detail", _json()),
+)
+Index("ix_saga_history_saga_id", history.c.saga_id, history.c.id)
+
+participant_memory = Table(
+    "saga_participant_memory",
+    metadata,
+    Column("orchestrator", String(120), primary_key=True),
+    Column("saga_id", String(120), primary_key=True),
+    Column("step", String(255), primary_key=True),
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("outcome", String(20)),  # succeeded | failed, of the action
+    Column("reply", _json()),
+    Column("failure", _json()),
+    Column("transient", Boolean, nullable=False, default=False),
+    Column("undo_attempt", Integer, nullable=False, default=0),
+    Column("undo_outcome", String(20)),  # succeeded | failed | unneeded, of the compensation
+    Column("undo_reply", _json()),
+    Column("undo_failure", _json()),
+    Column("undo_transient", Boolean, nullable=False, default=False),
+    Column("parked", Boolean, nullable=False, default=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+
+outbox = Table(
+    "saga_outbox",
+    metadata,
+    Column("id", _serial(), primary_key=True, autoincrement=True),
+    Column("queue", String(255), nullable=False),
+    Column("message", _json(), nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+kept_messages = Table(
+    "saga_kept_message",
+    metadata,
+    Column("id", _serial(), primary_key=True, autoincrement=True),
+    Column("fingerprint", String(64), nullable=False, unique=True),
+    Column("reason", Text, nullable=False),
+    Column("task", String(255)),
+    Column("queue", String(255)),
+    Column("message_id", String(255)),
+    Column("saga_id", String(255)),
+    Column("headers", _json()),
+    Column("body", Text),
+    Column("times", Integer, nullable=False, default=1),
+    Column("first_kept_at", Moment, nullable=False),
+    Column("last_kept_at", Moment, nullable=False),
+)
+
+deliveries = Table(
+    "saga_delivery",
+    metadata,
+    Column("message_id", String(255), primary_key=True),
+    Column("begun", Integer, nullable=False),
+    Column("last_at", Moment, nullable=False),
+)

@@ -1,0 +1,105 @@
+"""The Celery app with the settings that durability depends on, and the check that they still hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from celery import Celery
+from kombu import Exchange, Queue
+
+from sagas_framework.errors import ConfigurationError
+
+BATCH_PREFETCH = 200
+HANDLER_THREADS = 4
+HANDLER_PREFETCH_PER_THREAD = 4
+REDIS_RESTORE_INTERVAL_SECONDS = 1
+DEFAULT_VISIBILITY_TIMEOUT_SECONDS = 300.0
+BROKER_SCHEMES = ("amqp", "amqps", "pyamqp", "redis", "rediss", "redis+socket", "memory")
+
+_DURABLE: dict[str, Any] = {
+    "task_acks_late": True,
+    "task_reject_on_worker_lost": True,
+    "task_serializer": "json",
+    "accept_content": ["json"],
+    "task_ignore_result": True,
+    "broker_connection_retry_on_startup": True,
+    "broker_connection_max_retries": None,
+}
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where messages go, and how.
+
+    `visibility_timeout_seconds` is Redis's alone: after it, what a dead worker held is delivered again.
+    """
+
+    url: str
+    quorum_queues: bool = False
+    visibility_timeout_seconds: float = DEFAULT_VISIBILITY_TIMEOUT_SECONDS
+
+    def __post_init__(self) -> None:
+        scheme = self.url.split("://", 1)[0]
+        if "://" not in self.url or scheme not in BROKER_SCHEMES:
+            raise ConfigurationError(
+                f"the broker URL begins with {scheme!r}; supported are {', '.join(BROKER_SCHEMES[:-1])}"
+            )
+
+    @property
+    def is_redis(self) -> bool:
+        return self.url.startswith("redis")
+
+    def queue(self, name: str) -> Queue:
+        """The one way a queue is declared: two sides that declare it differently would lock each other out."""
+        arguments = {"x-queue-type": "quorum"} if self.quorum_queues and not self.is_redis else None
+        return Queue(name, Exchange(""), routing_key=name, durable=True, queue_arguments=arguments)
+
+    def transport_options(self) -> dict[str, Any]:
+        if self.is_redis:
+            return {
+                "visibility_timeout": self.visibility_timeout_seconds,
+                "unacked_restore_interval": REDIS_RESTORE_INTERVAL_SECONDS,
+                "unacked_restore_throttle": 1,
+                "priority_steps": [0],
+            }
+        return {"confirm_publish": True} if self.url.startswith(("amqp", "pyamqp")) else {}
+
+
+def create_celery_app(name: str, broker: Broker, queues: Iterable[str], *, batches: bool) -> Celery:
+    """`batches`: the worker gathers replies into batches on its own loop; otherwise threads run handlers."""
+    app = Celery(name, broker=broker.url, set_as_current=False)
+    app.conf.update(
+        _DURABLE,
+        broker_transport_options=broker.transport_options(),
+        task_queues=[broker.queue(queue) for queue in queues],
+        task_create_missing_queues=True,
+        worker_send_task_events=False,
+        worker_pool="solo" if batches else "threads",
+        worker_concurrency=1 if batches else HANDLER_THREADS,
+        worker_prefetch_multiplier=BATCH_PREFETCH if batches else HANDLER_PREFETCH_PER_THREAD,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+    )
+    return app
+
+
+def settings_that_lose_messages(app: Celery) -> list[str]:
+    """One line for each setting that durability depends on and that somebody has changed."""
+    problems = [
+        f"{name} is {app.conf[name]!r}, it must be {value!r}"
+        for name, value in _DURABLE.items()
+        if app.conf[name] != value and list_of(app.conf[name]) != list_of(value)
+    ]
+    options = app.conf.broker_transport_options or {}
+    if (
+        app.conf.broker_url
+        and app.conf.broker_url.startswith(("amqp", "pyamqp"))
+        and not options.get("confirm_publish")
+    ):
+        problems.append("broker_transport_options.confirm_publish is off: a broker crash loses what was published")
+    return problems
+
+
+def list_of(value: Any) -> Any:
+    return list(value) if isinstance(value, (list, tuple, set)) else value

@@ -1,0 +1,137 @@
+"""Publishing on a connection that is kept open, and returning only when the broker has taken everything."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from celery import Celery
+from kombu import Connection, Producer
+from kombu.exceptions import KombuError
+
+from sagas_framework.errors import PublishFailed
+from sagas_framework.transport.celery_app import Broker
+from sagas_framework.transport.wire import OutgoingMessage
+
+logger = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_SECONDS = 1.0
+CONFIRM_TIMEOUT_SECONDS = 10.0
+
+
+class Publisher:
+    """One held connection for each thread that publishes; a forked child opens its own.
+
+    `timeout_seconds` bounds the wait for one confirmation.
+    """
+
+    def __init__(self, app: Celery, broker: Broker, timeout_seconds: float = CONFIRM_TIMEOUT_SECONDS) -> None:
+        self._app = app
+        self._broker = broker
+        self._timeout_seconds = timeout_seconds
+        self._held = threading.local()
+        self._known_errors: tuple[type[BaseException], ...] = ()
+
+    def publish(self, messages: Sequence[OutgoingMessage]) -> None:
+        """Sends all of them, in order; raises PublishFailed when the broker did not confirm each one.
+
+        A connection that has gone stale while idle is replaced once. Sending a message twice is harmless here:
+        every message is deduplicated where it arrives.
+        """
+        if not messages:
+            return
+        fresh = self._producer() is None
+        try:
+            self._publish(messages)
+        except PublishFailed:
+            self.close()
+            if fresh:
+                raise
+            self._publish(messages)
+
+    def check(self) -> None:
+        """Raises PublishFailed unless the broker answers."""
+        try:
+            connection = self._connect() if self._producer() is None else self._held.connection
+            connection.heartbeat_check() if connection.supports_heartbeats else connection.default_channel.client.ping()
+        except self._errors() as error:
+            self.close()
+            raise PublishFailed(f"the broker does not answer: {error}") from error
+
+    def close(self) -> None:
+        connection = getattr(self._held, "connection", None)
+        self._held.__dict__.clear()
+        if connection is not None:
+            try:
+                connection.release()
+            except Exception as error:  # the connection is being thrown away: how it broke no longer matters
+                logger.debug("closing a publishing connection: %r", error)
+
+    def _producer(self) -> Producer | None:
+        producer: Producer | None = getattr(self._held, "producer", None)
+        return producer if getattr(self._held, "pid", None) == os.getpid() else None
+
+    def _publish(self, messages: Sequence[OutgoingMessage]) -> None:
+        try:
+            producer = self._producer() or self._open()
+            for message in messages:
+                self._send(producer, message)
+        except self._errors() as error:
+            raise PublishFailed(
+                f"the broker did not confirm {messages[0].task} (of {len(messages)}): {error!r}"
+            ) from error
+        if self._held.returned:
+            unroutable = ", ".join(sorted(set(self._held.returned)))
+            raise PublishFailed(f"no queue took messages for {unroutable}")
+
+    def _send(self, producer: Producer, message: OutgoingMessage) -> None:
+        producer.publish(
+            message.body,
+            routing_key=message.queue,
+            content_type="application/json",
+            content_encoding="utf-8",
+            headers=message.headers(),
+            declare=[self._queue(message.queue)],
+            mandatory=True,
+            timeout=self._timeout_seconds,
+            confirm_timeout=self._timeout_seconds,
+            correlation_id=message.id,
+            delivery_mode=2,
+        )
+
+    def _queue(self, name: str) -> Any:
+        queue = self._held.queues.get(name)
+        if queue is None:
+            queue = self._held.queues[name] = self._broker.queue(name)(self._held.connection.default_channel)
+        return queue
+
+    def _connect(self) -> Connection:
+        options: dict[str, Any] = dict(self._broker.transport_options())
+        if self._broker.is_redis:
+            options |= {"socket_timeout": self._timeout_seconds, "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS}
+        connection = self._app.connection_for_write(
+            heartbeat=0, connect_timeout=CONNECT_TIMEOUT_SECONDS, transport_options=options
+        )
+        connection.connect()
+        self._held.connection = connection
+        self._held.pid = os.getpid()
+        self._held.queues = {}
+        self._held.returned = []
+        return connection
+
+    def _open(self) -> Producer:
+        connection = self._connect()
+        self._held.producer = Producer(connection.default_channel, auto_declare=False, on_return=self._on_return)
+        return self._held.producer
+
+    def _on_return(self, exception: Any, exchange: str, routing_key: str, message: Any) -> None:
+        self._held.returned.append(routing_key)
+
+    def _errors(self) -> tuple[type[BaseException], ...]:
+        if not self._known_errors:
+            transport = self._app.connection_for_write().transport
+            self._known_errors = (*transport.connection_errors, *transport.channel_errors, KombuError, OSError)
+        return self._known_errors

@@ -1,0 +1,110 @@
+"""Messages as they travel: ordinary Celery tasks, protocol 2, JSON; built by hand because that is cheap."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from sagas_framework.vocabulary.codec import MAX_BODY_BYTES, too_deep
+from sagas_framework.vocabulary.command import Command, Failure
+from sagas_framework.vocabulary.correlation import HEADER, Correlation
+from sagas_framework.vocabulary.identity import reply_id
+from sagas_framework.vocabulary.names import failure_task_name, success_task_name
+
+_EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+
+
+@dataclass(frozen=True)
+class OutgoingMessage:
+    """A task, encoded and ready to be published; also the form in which the outbox keeps it."""
+
+    queue: str
+    task: str
+    id: str
+    body: str
+    parent_id: str | None
+    correlation: dict[str, Any] | None
+
+    def headers(self) -> dict[str, Any]:
+        headers = {
+            "lang": "py", "task": self.task, "id": self.id, "root_id": self.id, "parent_id": self.parent_id,
+            "group": None, "group_index": None, "shadow": None, "eta": None, "expires": None, "retries": 0,
+            "timelimit": [None, None], "argsrepr": "", "kwargsrepr": "", "origin": _origin(), "ignore_result": True,
+            "replaced_task_nesting": 0, "stamped_headers": None, "stamps": {},
+        }  # fmt: skip
+        if self.correlation is not None:
+            headers[HEADER] = self.correlation
+        return headers
+
+
+@cache
+def _origin() -> str:
+    return f"{os.getpid()}@{socket.gethostname()}"
+
+
+def _body(saga_id: Any, payload: Any) -> str:
+    return json.dumps([[saga_id, payload], {}, _EMBED])
+
+
+def command_message(command: Command, message_id: str, payload: Any, correlation: Correlation) -> OutgoingMessage:
+    return OutgoingMessage(
+        queue=command.queue,
+        task=command.name,
+        id=message_id,
+        body=_body(correlation.saga, payload),
+        parent_id=None,
+        correlation=correlation.to_header(),
+    )
+
+
+def reply_message(
+    task: str,
+    queue: str,
+    saga_id: Any,
+    in_reply_to: str,
+    answer: Any | Failure,
+    correlation: Correlation | None,
+) -> OutgoingMessage:
+    """The answer to a command. `parent_id` says which, also to those who do not know our headers."""
+    failed = isinstance(answer, Failure)
+    return OutgoingMessage(
+        queue=queue,
+        task=failure_task_name(task) if failed else success_task_name(task),
+        id=reply_id(in_reply_to, not failed),
+        body=_body(saga_id, answer.to_wire() if isinstance(answer, Failure) else answer),
+        parent_id=in_reply_to,
+        correlation=None if correlation is None else correlation.to_header(),
+    )
+
+
+class Unreadable(ValueError):
+    """A message's body is not what a task of ours looks like; the text says why."""
+
+
+def read_arguments(body: bytes | str, content_type: str | None) -> tuple[Any, Any]:
+    """`(saga_id, payload)` of a message that came from outside; raises Unreadable."""
+    if content_type != "application/json":
+        raise Unreadable(f"its content type is {content_type!r}; only application/json is read")
+    if len(body) > MAX_BODY_BYTES:
+        raise Unreadable(f"its body is {len(body)} bytes long; at most {MAX_BODY_BYTES} are read")
+    try:
+        content = json.loads(body, parse_constant=_refuse_constant)
+        json.dumps(content, ensure_ascii=False, allow_nan=False).encode()  # no lone surrogates, no infinities
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"its body is not JSON: {error}") from error
+    arguments = content[0] if isinstance(content, list) and content else None
+    if not isinstance(arguments, list) or len(arguments) != 2:
+        raise Unreadable("its arguments are not [saga_id, payload]")
+    if too_deep(arguments):
+        raise Unreadable("its payload is nested too deeply")
+    if "\\u0000" in (body if isinstance(body, str) else body.decode()):
+        raise Unreadable("it contains NUL characters, which no database text can hold")
+    return arguments[0], arguments[1]
+
+
+def _refuse_constant(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")

@@ -1,0 +1,68 @@
+"""Payloads to JSON values and back, checked against the dataclass that the message declares.
+
+Sending is strict: what does not match, or has a field too many, is refused before it leaves. Receiving
+checks every declared field just as strictly, but tolerates unknown ones, so that senders can move first.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from sagas_framework.errors import PayloadRefused
+
+MAX_BODY_BYTES = 1024 * 1024
+MAX_PAYLOAD_BYTES = MAX_BODY_BYTES - 64 * 1024  # what surrounds a payload in a body is small
+MAX_DEPTH = 64
+
+
+@cache
+def adapter_of(contract: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(contract)
+
+
+def encode(contract: Any, value: Any, what: str) -> Any:
+    """The JSON value of a payload; `what` names the message in the error."""
+    try:
+        raw = adapter_of(contract).dump_json(value, warnings=False)
+    except PydanticSerializationError as error:
+        raise PayloadRefused(what, str(error)) from error
+    if len(raw) > MAX_PAYLOAD_BYTES:
+        raise PayloadRefused(what, f"it is {len(raw)} bytes long; at most {MAX_PAYLOAD_BYTES} are sent")
+    _validate(contract, raw, what, extra="forbid")
+    return json.loads(raw)
+
+
+def decode(contract: Any, value: Any, what: str) -> Any:
+    """The typed payload of a JSON value that came from outside."""
+    return _validate(contract, json.dumps(value), what, extra="ignore")
+
+
+def _validate(contract: Any, raw: bytes | str, what: str, extra: Literal["forbid", "ignore"]) -> Any:
+    try:
+        return adapter_of(contract).validate_json(raw, strict=True, extra=extra)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc']) or 'payload'}: {problem['msg']}"
+            for problem in error.errors(include_url=False, include_input=False)
+        )
+        raise PayloadRefused(what, problems) from error
+
+
+def too_deep(value: Any, limit: int = MAX_DEPTH) -> bool:
+    """Whether lists and objects are nested deeper than anything an honest sender would send."""
+    layer = [value]
+    for _ in range(limit):
+        layer = [
+            child
+            for item in layer
+            if isinstance(item, (dict, list))
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not layer:
+            return False
+    return True

@@ -1,0 +1,85 @@
+"""What travels beside a payload: one dictionary under one key of the message's headers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sagas_framework.vocabulary.identity import Direction
+
+HEADER = "sagas"
+_MAX_TEXT = 255
+
+
+class FailureKind(StrEnum):
+    """Whether a failure is the participant's decision or only the weather."""
+
+    REFUSED = "refused"
+    TRANSIENT = "transient"
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Which attempt of which step of which saga a message belongs to.
+
+    A command carries `reply_queue` (None: nobody waits for an answer); a reply carries `in_reply_to`, the id of
+    the command it answers, and, when it is a failure, `failure_kind`.
+    """
+
+    orchestrator: str
+    saga: str
+    step: str
+    direction: Direction
+    attempt: int
+    reply_queue: str | None = None
+    in_reply_to: str | None = None
+    failure_kind: FailureKind | None = None
+    traceparent: str | None = None
+
+    def to_header(self) -> dict[str, Any]:
+        header: dict[str, Any] = {
+            "orchestrator": self.orchestrator,
+            "saga": self.saga,
+            "step": self.step,
+            "direction": self.direction.value,
+            "attempt": self.attempt,
+        }
+        for name in ("reply_queue", "in_reply_to", "failure_kind", "traceparent"):
+            value = getattr(self, name)
+            if value is not None:
+                header[name] = str(value)
+        return header
+
+    @classmethod
+    def from_headers(cls, headers: Any) -> Correlation | None:
+        """What a message says of itself, or None when it carries no (readable) header of ours."""
+        header = headers.get(HEADER) if isinstance(headers, dict) else None
+        if not isinstance(header, dict):
+            return None
+        try:
+            attempt = int(header["attempt"])
+            kind = header.get("failure_kind")
+            return cls(
+                orchestrator=_text(header["orchestrator"]),
+                saga=_text(header["saga"]),
+                step=_text(header["step"]),
+                direction=Direction(header["direction"]),
+                attempt=attempt,
+                reply_queue=_optional_text(header.get("reply_queue")),
+                in_reply_to=_optional_text(header.get("in_reply_to")),
+                failure_kind=FailureKind(kind) if kind is not None else None,
+                traceparent=_optional_text(header.get("traceparent")),
+            )
+        except (KeyError, TypeError, ValueError):
+            return None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value or len(value) > _MAX_TEXT:
+        raise ValueError("not a short text")
+    return value
+
+
+def _optional_text(value: Any) -> str | None:
+    return None if value is None else _text(value)
