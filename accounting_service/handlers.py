@@ -24,9 +24,7 @@ class UnknownAuthorization(Exception):
 
 
 @handles(authorize_card_message.message)
-def authorize_card(
-    payload: authorize_card_message.Payload, step: HandlerContext
-) -> authorize_card_message.Response:
+def authorize_card(payload: authorize_card_message.Payload, step: HandlerContext) -> authorize_card_message.Response:
     amount_cents = payload.amount * CENTS_PER_UNIT
     if amount_cents <= 0:
         raise InvalidAmount(f"Cannot authorize an amount of {payload.amount}")
@@ -48,9 +46,7 @@ def void_authorization(payload: void_authorization_message.Payload, step: Handle
     # What we answered ourselves goes first: the id may have been lost on its way to the orchestrator.
     transaction_id = step.reply["transaction_id"] if step.reply else payload.transaction_id
     authorization = (
-        None
-        if transaction_id is None
-        else step.session.get(CardAuthorization, transaction_id, with_for_update=True)
+        None if transaction_id is None else step.session.get(CardAuthorization, transaction_id, with_for_update=True)
     )
     if authorization is None:
         raise UnknownAuthorization(f"There is no authorization {transaction_id}")

@@ -9,7 +9,7 @@ settings = from_environment()
 
 participant = create_participant(
     "accounting_service",
-    broker_url=settings.broker_url,
+    broker=settings.broker,
     database_url=settings.database_url,
     queue=COMMANDS_QUEUE,
     handlers=[handlers],

@@ -2,13 +2,19 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
 
-from sagas_framework.environment import read_broker_url, read_database_url, read_number, read_port
+from sagas_framework import Broker
+from sagas_framework.environment import read_broker, read_database_url, read_number, read_port
+
+LOCAL = Path(__file__).resolve().parents[1] / ".local"
+"""Where the local stack keeps its Redis and its databases: the default for whoever sets nothing."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    broker_url: str
+    broker: Broker
     database_url: str
     host: str
     port: int
@@ -17,10 +23,10 @@ class Settings:
 
 def from_environment() -> Settings:
     return Settings(
-        broker_url=read_broker_url(),
-        database_url=read_database_url("ORDER_SERVICE"),
+        broker=read_broker(f"redis+socket://{quote(str(LOCAL / 'redis.sock'))}"),
+        database_url=read_database_url("ORDER_SERVICE", f"sqlite:///{LOCAL / 'order_service.sqlite3'}"),
         # Loopback unless somebody says otherwise: the page has no login, and launching a saga is a write.
         host=os.environ.get("ORDER_SERVICE_HOST") or "127.0.0.1",
         port=read_port("ORDER_SERVICE_PORT", 5000),
-        ask_again_after_seconds=float(read_number("ORDER_SERVICE_ASK_AGAIN_AFTER_SECONDS", 30)),
+        ask_again_after_seconds=read_number("ORDER_SERVICE_ASK_AGAIN_AFTER_SECONDS", 30, lowest=0.1),
     )

@@ -39,15 +39,16 @@ class IsoJSONProvider(DefaultJSONProvider):
         return o.isoformat() if isinstance(o, datetime) else DefaultJSONProvider.default(o)
 
 
-def create_web_app(orchestrator: Orchestrator, random: Random | None = None) -> Flask:
+def create_web_app(
+    orchestrator: Orchestrator, operations: Operations | None = None, random: Random | None = None
+) -> Flask:
     app = Flask(__name__)
     app.json = IsoJSONProvider(app)
     app.jinja_env.filters["clock"] = presentation.utc_clock
     app.jinja_env.globals["ORDER_STATUSES"] = presentation.ORDER_STATUSES
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     protect(app)
-    pages = Pages(orchestrator, Operations(orchestrator), random or Random())
-    pages.add_to(app)
+    Pages(orchestrator, operations or Operations(orchestrator), random or Random()).add_to(app)
     app.register_error_handler(HTTPException, show_error)
     return app
 

@@ -8,7 +8,7 @@ settings = from_environment()
 
 orchestrator = create_orchestrator(
     "order_service",
-    broker_url=settings.broker_url,
+    broker=settings.broker,
     database_url=settings.database_url,
     sagas=[CreateOrderSaga],
     ask_again_after_seconds=settings.ask_again_after_seconds,

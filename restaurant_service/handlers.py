@@ -33,9 +33,7 @@ class KitchenIsBusy(TransientError):
 
 
 @handles(create_ticket_message.message)
-def create_ticket(
-    payload: create_ticket_message.Payload, step: HandlerContext
-) -> create_ticket_message.Response:
+def create_ticket(payload: create_ticket_message.Payload, step: HandlerContext) -> create_ticket_message.Response:
     if not payload.items or any(item.quantity < 1 for item in payload.items):
         raise NothingToCook(f"Order {payload.order_id} needs items, and at least one of each")
     ticket = Ticket(
