@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from sqlalchemy.engine import make_url
@@ -16,8 +17,14 @@ from sagas_framework.transport.celery_app import DEFAULT_VISIBILITY_TIMEOUT_SECO
 Value = TypeVar("Value")
 
 
-def read_broker(default_url: str) -> Broker:
-    """CELERY_BROKER, CELERY_QUORUM_QUEUES (0 or 1) and CELERY_VISIBILITY_TIMEOUT_SECONDS (Redis only)."""
+def local_directory() -> Path:
+    """Where the databases and the broker's socket of the local stack lie: `.local` in the current folder."""
+    return Path.cwd() / ".local"
+
+
+def read_broker() -> Broker:
+    """CELERY_BROKER (default: the local stack's), CELERY_QUORUM_QUEUES and CELERY_VISIBILITY_TIMEOUT_SECONDS."""
+    default_url = f"redis+socket://{local_directory() / 'redis.sock'}"
     quorum = read_number("CELERY_QUORUM_QUEUES", 0, lowest=0, highest=1)
     visibility = read_number("CELERY_VISIBILITY_TIMEOUT_SECONDS", DEFAULT_VISIBILITY_TIMEOUT_SECONDS, lowest=1)
     try:
@@ -26,14 +33,10 @@ def read_broker(default_url: str) -> Broker:
         stop("CELERY_BROKER", str(error))
 
 
-def read_broker_url(default: str) -> str:
-    return read_broker(default).url
-
-
-def read_database_url(service: str, default: str) -> str:
-    """`<SERVICE>_DATABASE_URL`, an SQLAlchemy URL."""
+def read_database_url(service: str) -> str:
+    """`<SERVICE>_DATABASE_URL`, an SQLAlchemy URL; by default an SQLite file of the local stack."""
     name = f"{service.upper()}_DATABASE_URL"
-    value = os.environ.get(name) or default
+    value = os.environ.get(name) or f"sqlite:///{local_directory() / service.lower()}.sqlite3"
     try:
         backend = make_url(value).get_backend_name()
     except ArgumentError:

@@ -74,6 +74,7 @@ class Definition:
     deadline_seconds: float | None
     data_type: type[Any]
     saga: type[Saga[Any]]
+    last: tuple[str, ...]  # the steps that no other comes after
     hooks: frozenset[str]  # the hooks that the application has overridden; the others are not worth a call
 
 
@@ -98,17 +99,24 @@ def compile_saga(saga: type[Saga[Any]], timing: Timing = Timing()) -> Definition
             saga=saga,
             timing=timing,
         )
-    hooks = frozenset(name for name in _HOOKS if getattr(saga, name) is not getattr(Saga, name))
-    return Definition(saga.name, saga.response_queue, nodes, saga.deadline_seconds, data_type_of(saga), saga, hooks)
+    return Definition(
+        saga.name,
+        saga.response_queue,
+        nodes,
+        saga.deadline_seconds,
+        data_type_of(saga),
+        saga,
+        last=tuple(name for name, node in nodes.items() if not node.before),
+        hooks=frozenset(name for name in _HOOKS if getattr(saga, name) is not getattr(Saga, name)),
+    )
 
 
 def _refuse_bad_names(saga: str, steps: Sequence[Step]) -> None:
     seen: set[str] = set()
     for step in steps:
         if step.name in seen:
-            raise DefinitionError(
-                "another step has the same name; replies could not be told apart", saga=saga, step=step.name
-            )
+            problem = "another step has the same name; replies could not be told apart"
+            raise DefinitionError(problem, saga=saga, step=step.name)
         if len(step.name) > MAX_NAME_CHARACTERS:
             raise DefinitionError(
                 f"its name is longer than {MAX_NAME_CHARACTERS} characters", saga=saga, step=step.name

@@ -24,9 +24,8 @@ def keep_what_celery_rejects(app: Celery, engine: Engine) -> None:
             return
         delivery = Delivery(message)
         task = kwargs.get("name")
-        reason = (
-            f"no task {task!r} is registered here" if task else f"it is not a task message: {exc or 'no task header'}"
-        )
+        not_a_task = f"it is not a task message: {exc or 'no task header'}"
+        reason = f"no task {task!r} is registered here" if task else not_a_task
         kept = Kept(reason, task, delivery.queue, delivery.message_id, None, None, delivery.text())
         try:
             with engine.begin() as connection:

@@ -42,10 +42,8 @@ class DeliveryThread(threading.Thread):
         try:
             pause = min(chore() for chore in self._chores)
         except Exception as error:
-            pause, self._backoff_seconds = (
-                self._backoff_seconds,
-                min(self._backoff_seconds * 2, LONGEST_BACKOFF_SECONDS),
-            )
+            pause = self._backoff_seconds
+            self._backoff_seconds = min(pause * 2, LONGEST_BACKOFF_SECONDS)
             if isinstance(error, PublishFailed) or is_bad_weather(error):
                 logger.warning("delivery waits %.1f s: %s", pause, str(error).splitlines()[0])
             else:
@@ -58,7 +56,7 @@ class DeliveryThread(threading.Thread):
 def run_in_workers(app: Celery, chores: Callable[[], Sequence[Chore]]) -> None:
     """Adds the thread to every worker of the app, as a bootstep; `chores` is called when the worker starts."""
 
-    class Delivery(bootsteps.StartStopStep):  # type: ignore[misc] - Celery has no types
+    class Delivery(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
         def __init__(self, parent: Any, **kwargs: Any) -> None:
             self._thread: DeliveryThread | None = None
             super().__init__(parent, **kwargs)

@@ -252,9 +252,7 @@ class Walk:
         if self.saga.failing:
             if all(step.phase in _NOTHING_LEFT_TO_UNDO for step in self.steps.values()):
                 self._close(UserCode.SAGA_FAILURE)
-        elif all(
-            self.step(name).phase is Phase.DONE for name, node in self.definition.nodes.items() if not node.before
-        ):
+        elif all(self.step(name).phase is Phase.DONE for name in self.definition.last):
             self._close(UserCode.SAGA_SUCCESS)
 
     def _close(self, hook: UserCode) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine
 
 from sagas_framework.definition.graph import Definition
+from sagas_framework.definition.steps import AsyncStep
 from sagas_framework.engine.protocol import Input, Reply, Tick
 from sagas_framework.engine.state import Phase
 from sagas_framework.errors import OperationRefused, PayloadRefused, UnknownSaga
@@ -195,10 +196,11 @@ def _problem_with_payload(instance: Instance, entry: Input) -> str | None:
     if not isinstance(entry, Reply) or not entry.succeeded:
         return None
     for name, state in instance.state.steps.items():
-        if state.awaited is not None and state.awaited.message_id == entry.in_reply_to and state.phase is Phase.ACTING:
-            step = instance.definition.nodes[name].step
+        step = instance.definition.nodes[name].step
+        awaited = state.awaited is not None and state.awaited.message_id == entry.in_reply_to
+        if awaited and state.phase is Phase.ACTING and isinstance(step, AsyncStep):
             try:
-                step.command.decode_response(entry.payload)  # type: ignore[union-attr] - only remote steps await
+                step.command.decode_response(entry.payload)
             except PayloadRefused as refused:
                 return str(refused)
     return None

@@ -115,8 +115,8 @@ def saga_step_handler(
                 decoded = raw if contract is None else codec.decode(contract, raw, f"payload of {task.name}")
                 task.request.sagas_context = context
                 result = function(task, saga_id, decoded)
-                return (
-                    codec.encode(type(result), result, f"response of {task.name}") if is_dataclass(result) else result
+                return codec.encode(
+                    type(result) if is_dataclass(result) else object, result, f"response of {task.name}"
                 )
 
             participant_of(task.app).perform(task, saga_id, payload, Work(task.name, run, response_queue, transient))

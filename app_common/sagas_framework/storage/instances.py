@@ -44,14 +44,12 @@ _CLAIM = (
 )
 _WRITTEN = (
     "data", "state", "status", "paused", "current_step", "failed_step", "failed_at", "failure_details",
-    "last_message_id", "stale_replies", "updated_at", "ended_at",
+    "last_message_id", "updated_at", "ended_at",
 )  # fmt: skip
 _UPDATE = (
     update(instances)
     .where(instances.c.id == bindparam("row_id"))
-    .values(
-        {name: bindparam(f"new_{name}", type_=instances.c[name].type) for name in _WRITTEN if name != "stale_replies"}
-    )
+    .values({name: bindparam(f"new_{name}", type_=instances.c[name].type) for name in _WRITTEN})
     .values(stale_replies=instances.c.stale_replies + bindparam("new_stale_replies"))
 )
 _UPDATE_AND_WAKE = _UPDATE.values(wake_at=bindparam("new_wake_at", type_=instances.c.wake_at.type))

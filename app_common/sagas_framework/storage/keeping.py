@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -110,10 +110,10 @@ def outbox_has_messages(connection: Connection) -> bool:
     return connection.scalar(select(outbox.c.id).limit(1)) is not None
 
 
-def take_from_outbox(connection: Connection, limit: int) -> Sequence[Row[Any]]:
+def take_from_outbox(connection: Connection, limit: int) -> Sequence[tuple[int, dict[str, Any]]]:
     """The oldest messages, locked for whoever sends them; delete them in the same transaction."""
     statement = select(outbox.c.id, outbox.c.message).order_by(outbox.c.id).limit(limit)
-    return connection.execute(statement.with_for_update(skip_locked=True)).all()
+    return connection.execute(statement.with_for_update(skip_locked=True)).tuples().all()
 
 
 def delete_from_outbox(connection: Connection, ids: Sequence[int]) -> None:

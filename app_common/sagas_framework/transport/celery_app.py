@@ -76,6 +76,9 @@ def create_celery_app(name: str, broker: Broker, queues: Iterable[str], *, batch
         task_queues=[broker.queue(queue) for queue in queues],
         task_create_missing_queues=True,
         worker_send_task_events=False,
+        # Two workers of one name on one host would fight for the exclusive queue of remote control; and what an
+        # operator needs to know is in the database.
+        worker_enable_remote_control=False,
         worker_pool="solo" if batches else "threads",
         worker_concurrency=1 if batches else HANDLER_THREADS,
         worker_prefetch_multiplier=BATCH_PREFETCH if batches else HANDLER_PREFETCH_PER_THREAD,

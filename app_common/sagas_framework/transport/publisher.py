@@ -56,7 +56,7 @@ class Publisher:
         """Raises PublishFailed unless the broker answers."""
         try:
             connection = self._connect() if self._producer() is None else self._held.connection
-            connection.heartbeat_check() if connection.supports_heartbeats else connection.default_channel.client.ping()
+            connection.channel().close()  # a round trip on either broker
         except self._errors() as error:
             self.close()
             raise PublishFailed(f"the broker does not answer: {error}") from error
@@ -80,9 +80,8 @@ class Publisher:
             for message in messages:
                 self._send(producer, message)
         except self._errors() as error:
-            raise PublishFailed(
-                f"the broker did not confirm {messages[0].task} (of {len(messages)}): {error!r}"
-            ) from error
+            what = f"{messages[0].task} (the first of {len(messages)})"
+            raise PublishFailed(f"the broker did not confirm {what}: {error!r}") from error
         if self._held.returned:
             unroutable = ", ".join(sorted(set(self._held.returned)))
             raise PublishFailed(f"no queue took messages for {unroutable}")
@@ -124,7 +123,8 @@ class Publisher:
 
     def _open(self) -> Producer:
         connection = self._connect()
-        self._held.producer = Producer(connection.default_channel, auto_declare=False, on_return=self._on_return)
+        on_return = None if self._broker.is_redis else self._on_return  # only AMQP returns what no queue takes
+        self._held.producer = Producer(connection.default_channel, auto_declare=False, on_return=on_return)
         return self._held.producer
 
     def _on_return(self, exception: Any, exchange: str, routing_key: str, message: Any) -> None:

@@ -30,7 +30,7 @@ class OutgoingMessage:
     correlation: dict[str, Any] | None
 
     def headers(self) -> dict[str, Any]:
-        headers = {
+        headers: dict[str, Any] = {
             "lang": "py", "task": self.task, "id": self.id, "root_id": self.id, "parent_id": self.parent_id,
             "group": None, "group_index": None, "shadow": None, "eta": None, "expires": None, "retries": 0,
             "timelimit": [None, None], "argsrepr": "", "kwargsrepr": "", "origin": _origin(), "ignore_result": True,
