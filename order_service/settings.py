@@ -2,14 +2,9 @@
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import quote
 
 from sagas_framework import Broker
 from sagas_framework.environment import read_broker, read_database_url, read_number, read_port
-
-LOCAL = Path(__file__).resolve().parents[1] / ".local"
-"""Where the local stack keeps its Redis and its databases: the default for whoever sets nothing."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +18,8 @@ class Settings:
 
 def from_environment() -> Settings:
     return Settings(
-        broker=read_broker(f"redis+socket://{quote(str(LOCAL / 'redis.sock'))}"),
-        database_url=read_database_url("ORDER_SERVICE", f"sqlite:///{LOCAL / 'order_service.sqlite3'}"),
+        broker=read_broker(),
+        database_url=read_database_url("ORDER_SERVICE"),
         # Loopback unless somebody says otherwise: the page has no login, and launching a saga is a write.
         host=os.environ.get("ORDER_SERVICE_HOST") or "127.0.0.1",
         port=read_port("ORDER_SERVICE_PORT", 5000),
