@@ -43,6 +43,7 @@ def _consumer(consumer_id: int) -> Consumer:
 def main() -> None:
     from consumer_service.worker import participant  # reads the environment, so not before it is wanted
 
+    assert participant.engine is not None  # the worker gives it a database
     prepare(participant.engine)
 
 

@@ -35,7 +35,7 @@ class IsoJSONProvider(DefaultJSONProvider):
     """Moments as ISO 8601, where Flask's own writes the format of HTTP headers."""
 
     @staticmethod
-    def default(o: Any) -> Any:  # type: ignore[override]  # Flask declares it as an attribute
+    def default(o: Any) -> Any:
         return o.isoformat() if isinstance(o, datetime) else DefaultJSONProvider.default(o)
 
 

@@ -22,6 +22,7 @@ def prepare(engine: Engine) -> None:
 def main() -> None:
     from restaurant_service.worker import participant  # reads the environment, so not before it is wanted
 
+    assert participant.engine is not None  # the worker gives it a database
     prepare(participant.engine)
 
 

@@ -1,0 +1,173 @@
+"""What the page shows of sagas that are further on than a test without a broker gets them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from order_service import presentation
+from order_service.create_order_saga import CreateOrderSaga
+from order_service.models import Order
+from order_service.prepare_database import prepare
+from order_service.web import create_web_app
+from sagas_framework import Operations, SagaStatus, UnknownSaga, create_orchestrator
+from sagas_framework.operations import HistoryEntry, SagaDetails, SagaSummary, StepView
+from tests.services.doubles import SAGA_ID
+
+START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+ATTACK = "<script>alert(1)</script>\"' onload=x"
+REFUSAL = {"type": f"Bad{ATTACK}", "message": f"no {ATTACK}", "module": f"m{ATTACK}", "traceback": f"tb {ATTACK}"}
+
+
+def moment(milliseconds: int) -> datetime:
+    return START + timedelta(milliseconds=milliseconds)
+
+
+def a_step(name: str, phase: str = "done", kind: str = "compensatable") -> StepView:
+    return StepView(
+        name=name,
+        kind=kind,
+        remote=True,
+        command=f"restaurant_service.{name}",
+        compensation=None,
+        phase=phase,
+        stuck=False,
+        attempt=1,
+        undo_attempt=0,
+        asks=0,
+        retry_at=None,
+        failure=None,
+    )
+
+
+def a_saga(status: str, steps: list[StepView], history: list[HistoryEntry]) -> SagaDetails:
+    return SagaDetails(
+        id=SAGA_ID,
+        saga="CreateOrderSaga",
+        status=status,
+        paused=False,
+        current_step=None,
+        failed_step=None,
+        failed_at=None,
+        failure=None,
+        last_message_id=None,
+        created_at=START,
+        updated_at=START,
+        ended_at=moment(84) if status in ("succeeded", "failed") else None,
+        wake_at=None,
+        data={},
+        steps=steps,
+        history=history,
+    )
+
+
+class KnownSaga(Operations):
+    """Operations that know one saga, whatever the database says."""
+
+    def __init__(self, saga: SagaDetails) -> None:
+        self.saga = saga
+
+    def list(self, *args: object, **kwargs: object) -> list[SagaSummary]:  # type: ignore[override]
+        return [self.saga]
+
+    def show(self, saga_id: str) -> SagaDetails:
+        if saga_id != self.saga.id:
+            raise UnknownSaga(saga_id)
+        return self.saga
+
+
+@pytest.fixture
+def show(tmp_path: Path) -> Iterator[Callable[[SagaDetails], FlaskClient]]:
+    """A function from a saga to a client of the page that shows it, with an order full of other people's text."""
+    orchestrator = create_orchestrator(
+        "order_service",
+        broker="memory://",
+        database_url=f"sqlite:///{tmp_path / 'order_service.sqlite3'}",
+        sagas=[CreateOrderSaga],
+    )
+    prepare(orchestrator.engine)
+    with orchestrator.sessions.begin() as session:
+        items = [{"name": f"Ramen {ATTACK}", "quantity": 2}]
+        session.add(Order(saga_id=SAGA_ID, consumer_id=73, card_id=4711, amount=20, items=items))
+
+    def client(saga: SagaDetails) -> FlaskClient:
+        return create_web_app(orchestrator, KnownSaga(saga)).test_client()
+
+    yield client
+    orchestrator.engine.dispose()
+
+
+def test_what_others_wrote_is_shown_as_text(show: Callable[[SagaDetails], FlaskClient]) -> None:
+    failing = replace(a_step("create_ticket", "failed"), failure=REFUSAL, command=f"restaurant.{ATTACK}")
+    saga = a_saga(
+        "failed",
+        [failing],
+        [
+            HistoryEntry(moment(1), "command_sent", "create_ticket", 1, {"payload": {"name": ATTACK}}),
+            HistoryEntry(moment(9), "reply_failed", "create_ticket", 1, {"failure": REFUSAL}),
+            HistoryEntry(moment(9), f"event {ATTACK}", None, None, {"reason": ATTACK}),
+        ],
+    )
+    other_failure = {**REFUSAL, "message": f"another {ATTACK}"}
+    page = show(replace(saga, failure=other_failure, failed_step="create_ticket"))
+    for path in ("/", f"/sagas/{SAGA_ID}", f"/fragments/sagas/{SAGA_ID}"):
+        html = page.get(path).text
+        assert "Ramen &lt;script&gt;" in html
+        assert "<script>alert" not in html and "' onload" not in html
+
+
+@pytest.mark.parametrize("status", list(SagaStatus))
+def test_every_status_has_a_word_a_shape_and_a_tone(
+    show: Callable[[SagaDetails], FlaskClient], status: SagaStatus
+) -> None:
+    badge = presentation.SAGA_STATUSES[status]
+    page = show(a_saga(status.value, [], []))
+    for path in ("/", f"/sagas/{SAGA_ID}"):
+        assert f'<span class="badge {badge.tone}">' in page.get(path).text
+        assert f"<span>{badge.text}</span>" in page.get(path).text
+
+
+@pytest.mark.parametrize("phase", list(presentation.STEP_PHASES))
+def test_every_phase_of_a_step_has_a_word(show: Callable[[SagaDetails], FlaskClient], phase: str) -> None:
+    page = show(a_saga("running", [a_step("create_ticket", phase)], []))
+    assert f"<span>{presentation.STEP_PHASES[phase].text}</span>" in page.get(f"/sagas/{SAGA_ID}").text
+
+
+def test_a_step_that_needs_an_operator_says_so(show: Callable[[SagaDetails], FlaskClient]) -> None:
+    stuck = replace(a_step("create_ticket", "undoing"), stuck=True, failure=REFUSAL)
+    assert "<span>Stuck</span>" in show(a_saga("needs_attention", [stuck], [])).get(f"/sagas/{SAGA_ID}").text
+
+
+def test_rejecting_the_order_does_not_read_as_done_while_the_order_is_fine() -> None:
+    steps = [a_step("reject_order"), a_step("verify_consumer_details")]
+    history = [HistoryEntry(moment(0), "step_done", "reject_order", 1, None)]
+    shown = presentation.saga_page(a_saga("succeeded", steps, history), None)
+    assert [step.badge.text for step in shown.steps] == ["Only if the order fails", "Done"]
+    assert shown.history == []
+
+
+def test_one_refusal_is_told_once_for_each_step() -> None:
+    failure = {"failure": {"type": "Busy", "message": "later", "module": "", "traceback": ""}}
+    events = ("reply_failed", "step_failed", "needs_attention")
+    history = [HistoryEntry(moment(9), event, "create_ticket", 1, failure) for event in events]
+    shown = presentation.saga_page(a_saga("failed", [a_step("create_ticket")], history), None)
+    assert [bool(event.failure) for event in shown.steps[0].events] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 ms"),
+        (0.0844, "84 ms"),
+        (-1, "0 ms"),
+        (0.9996, "1.0 s"),
+        (12.34, "12.3 s"),
+        (125, "2 min 5 s"),
+        (11_100, "3 h 5 min"),
+    ],
+)
+def test_lengths_of_time_are_rounded_to_what_is_read_at_a_glance(seconds: float, text: str) -> None:
+    assert presentation.duration(timedelta(seconds=seconds)) == text
