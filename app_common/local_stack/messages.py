@@ -5,13 +5,17 @@ import threading
 from itertools import cycle
 from typing import TextIO
 
-PREFIX_WIDTH = 18
+PREFIX_WIDTH = 19
 COLOURS = cycle(("36", "33", "35", "34", "32", "96"))
 BOLD, RED = "1", "31"
 
 
 class StackError(Exception):
     """Something that ends the stack; its text is one line that says what happened and what to do."""
+
+
+class TookTooLong(StackError):
+    """Something did not happen in time."""
 
 
 class StopRequested(Exception):

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from local_stack import tether
-from local_stack.messages import Console, StackError, StopRequested
+from local_stack.messages import Console, StackError, StopRequested, TookTooLong
 
 TAIL_LINES = 25
 POLL_SECONDS = 0.05
@@ -35,9 +35,7 @@ class Child:
 
     def listen(self, show: Callable[[str], None] | None) -> None:
         """Shows the child's lines once it is ready; what came before is kept for the case that it fails."""
-        self._reader = threading.Thread(
-            target=self._read, args=(show,), name=f"log of {self.name}", daemon=True
-        )
+        self._reader = threading.Thread(target=self._read, args=(show,), name=f"log of {self.name}", daemon=True)
         self._reader.start()
 
     def _read(self, show: Callable[[str], None] | None) -> None:
@@ -45,6 +43,8 @@ class Child:
         with self.process.stdout as output:
             for raw in output:
                 line = raw.decode(errors="replace").rstrip()
+                if not line:
+                    continue
                 self.tail.append(line)
                 if self.is_ready and show is not None:
                     show(line)
@@ -108,9 +108,7 @@ class Supervisor:
 
     def failure(self, child: Child) -> StackError:
         self.show_tail(child)
-        return StackError(
-            f"{child.name} ended by itself, {described(child.exit_code)}; see its last lines above"
-        )
+        return StackError(f"{child.name} ended by itself, {described(child.exit_code)}; see its last lines above")
 
     def show_tail(self, child: Child) -> None:
         for line in child.last_lines():
@@ -123,7 +121,7 @@ class Supervisor:
             if condition():
                 return
             if time.monotonic() > deadline:
-                raise StackError(f"waited {timeout_seconds:.0f} s in vain for {what}")
+                raise TookTooLong(f"waited {timeout_seconds:.0f} s in vain for {what}")
             time.sleep(POLL_SECONDS)
 
     def run_to_the_end(self, commands: Mapping[str, Sequence[str]], timeout_seconds: float) -> None:
@@ -136,7 +134,7 @@ class Supervisor:
             while any(child.exit_code is None for child in started):
                 self.check()
                 if time.monotonic() > deadline:
-                    raise StackError(f"waited {timeout_seconds:.0f} s in vain for {', '.join(commands)}")
+                    raise TookTooLong(f"waited {timeout_seconds:.0f} s in vain for {', '.join(commands)}")
                 time.sleep(POLL_SECONDS)
         finally:
             for child in started:
@@ -160,9 +158,7 @@ class Supervisor:
             time.sleep(POLL_SECONDS)
         for child in alive:
             if child.exit_code is None:
-                self._console.complain(
-                    f"{child.name} did not stop within {grace_seconds:.0f} s and is killed"
-                )
+                self._console.complain(f"{child.name} did not stop within {grace_seconds:.0f} s and is killed")
                 child.process.kill()
             child.process.wait()
             del self._children[child.name]

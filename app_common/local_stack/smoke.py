@@ -116,9 +116,7 @@ def post(plan: Plan, path: str) -> str:
     finally:
         connection.close()
     if response.status != http.client.SEE_OTHER or "/sagas/" not in location:
-        raise StackError(
-            f"POST {path} was answered {response.status} {response.reason} instead of with a saga"
-        )
+        raise StackError(f"POST {path} was answered {response.status} {response.reason} instead of with a saga")
     return location.rsplit("/", 1)[1]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from local_stack import redis_server
 from local_stack.health import WORKER_READY_LINE, page_answers, require_free_port
-from local_stack.messages import Console, StackError
+from local_stack.messages import Console, StackError, TookTooLong
 from local_stack.plan import Plan, in_this_interpreter, preparation_command
 from local_stack.processes import Child, Supervisor
 
@@ -70,9 +70,7 @@ def start(plan: Plan, supervisor: Supervisor, console: Console, *, show_output: 
     )
     console.say("starting the workers and the page")
     started = [
-        supervisor.start(
-            name, command, ready_line=None if name == PAGE else WORKER_READY_LINE, show_output=show_output
-        )
+        supervisor.start(name, command, ready_line=None if name == PAGE else WORKER_READY_LINE, show_output=show_output)
         for name, command in plan.commands.items()
     ]
     wait_until_healthy(plan, supervisor, started)
@@ -92,7 +90,7 @@ def wait_until_healthy(plan: Plan, supervisor: Supervisor, started: list[Child])
         remaining_seconds = max(1.0, deadline - time.monotonic())
         try:
             supervisor.wait_until(health_check(plan, child), remaining_seconds, f"{child.name} to be ready")
-        except StackError:
+        except TookTooLong:
             supervisor.show_tail(child)
             raise
 
