@@ -1,17 +1,93 @@
-"""For all tests: those that need a server run when it answers on localhost."""
+"""For all tests: those that need a server run when it answers on localhost, in a corner of their own."""
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
+from sqlalchemy import Engine
 
-from tests.support.servers import SERVERS
+from local_stack.messages import StackError
+from tests.support import databases
+from tests.support.embedded_redis import embedded_redis
+from tests.support.servers import RABBITMQ, SERVERS, postgresql_database, rabbitmq_vhost
+
+BOTH_DATABASES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql))
+BOTH_BROKERS = (
+    pytest.param("redis", marks=pytest.mark.redis),
+    pytest.param("rabbitmq", marks=pytest.mark.rabbitmq),
+)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for server in SERVERS:
-        if item.get_closest_marker(server.marker) is None or server.answers():
-            continue
-        reason = f"no {server.name} answers on {server.address}"
-        if os.environ.get("REQUIRE_SERVICES") == "1":
-            pytest.fail(f"{reason}, and REQUIRE_SERVICES=1 asks for it", pytrace=False)
-        pytest.skip(reason)
+        if item.get_closest_marker(server.marker) is not None and not server.answers():
+            _missing(f"no {server.name} answers on {server.address}")
+
+
+def _missing(reason: str) -> NoReturn:
+    if os.environ.get("REQUIRE_SERVICES") == "1":
+        pytest.fail(f"{reason}, and REQUIRE_SERVICES=1 asks for it", pytrace=False)
+    pytest.skip(reason)
+
+
+# ---- databases ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def postgresql_url_of_this_run() -> Iterator[str]:
+    with postgresql_database() as url:
+        yield url
+
+
+@pytest.fixture
+def postgresql_url(postgresql_url_of_this_run: str) -> str:
+    """An empty PostgreSQL database. A test that asks for it carries the mark `postgresql`."""
+    databases.empty_postgresql(postgresql_url_of_this_run)
+    return postgresql_url_of_this_run
+
+
+@pytest.fixture(params=BOTH_DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database: the test runs once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'sagas.sqlite3'}"
+    url: str = request.getfixturevalue("postgresql_url")
+    return url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An engine on that database, with the framework's tables in it."""
+    with databases.opened(database_url) as engine:
+        yield engine
+
+
+# ---- brokers ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """The embedded Redis, on a unix socket, for this run alone."""
+    try:
+        with embedded_redis() as url:
+            yield url
+    except StackError as error:
+        _missing(str(error))
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_url() -> Iterator[str]:
+    """A virtual host of RabbitMQ for this run alone. A test that asks for it carries the mark `rabbitmq`."""
+    if not RABBITMQ.answers():
+        _missing(f"no RabbitMQ answers on {RABBITMQ.address}")
+    with rabbitmq_vhost() as url:
+        yield url
+
+
+@pytest.fixture(params=BOTH_BROKERS)
+def broker_url(request: pytest.FixtureRequest) -> str:
+    """The test runs once on Redis and once on RabbitMQ."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url

@@ -30,7 +30,7 @@ class Server:
     def address(self) -> str:
         return f"{HOST}:{self.port}"
 
-    @cache  # noqa: B019 - three of them, for one run of the tests
+    @cache  # noqa: B019 - two of them, for one run of the tests
     def answers(self) -> bool:
         try:
             socket.create_connection((HOST, self.port), timeout=CONNECT_SECONDS).close()
@@ -40,9 +40,8 @@ class Server:
 
 
 RABBITMQ = Server("RabbitMQ", "rabbitmq", 5672)
-REDIS = Server("Redis", "redis", 6379)
 POSTGRESQL = Server("PostgreSQL", "postgresql", 5432)
-SERVERS = (RABBITMQ, REDIS, POSTGRESQL)
+SERVERS = (RABBITMQ, POSTGRESQL)  # Redis is embedded: each run of the tests starts its own
 
 
 @contextlib.contextmanager
