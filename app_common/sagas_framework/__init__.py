@@ -27,6 +27,7 @@ from sagas_framework.errors import (
     TransientError,
     UnknownSaga,
 )
+from sagas_framework.operations import Operations
 from sagas_framework.orchestrator.orchestrator import Orchestrator
 from sagas_framework.orchestrator.start import SagaHandle
 from sagas_framework.participant.handlers import HandlerContext, handles, saga_step_handler, step_context
@@ -48,6 +49,7 @@ __all__ = [
     "Failure",
     "HandlerContext",
     "OperationRefused",
+    "Operations",
     "Orchestrator",
     "Participant",
     "PayloadRefused",

@@ -1,0 +1,10 @@
+"""What operators see of sagas and do to them: the one set of functions behind the command line and every page.
+
+Belongs here: reading sagas, applying an operator's act, moving kept messages on. Does not belong here: SQL (that
+is `storage.views`), deciding what an act means (that is the engine), and how anything looks on a screen.
+"""
+
+from sagas_framework.operations.operations import Operations
+from sagas_framework.operations.views import HistoryEntry, KeptMessage, SagaDetails, SagaSummary, StepView
+
+__all__ = ["HistoryEntry", "KeptMessage", "Operations", "SagaDetails", "SagaSummary", "StepView"]

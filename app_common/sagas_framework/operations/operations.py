@@ -1,0 +1,122 @@
+"""Looking at sagas and moving them: what the command line and every page are made of."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from sqlalchemy import Engine
+
+from sagas_framework.definition.graph import Definition
+from sagas_framework.engine.protocol import Cancel, Pause, Resume, Retry
+from sagas_framework.errors import UnknownSaga
+from sagas_framework.operations.trace import readable_trace
+from sagas_framework.operations.views import (
+    KeptMessage,
+    SagaDetails,
+    SagaSummary,
+    details_of,
+    kept_message_of,
+    summary_of,
+)
+from sagas_framework.storage import views
+from sagas_framework.storage.database import reading
+from sagas_framework.vocabulary.identity import is_saga_id
+
+DEFAULT_LIMIT = 50
+_UUID_DIGITS = 32
+
+
+class Operated(Protocol):
+    """What operations need of an orchestrator. They know no more of it, and it knows nothing of them."""
+
+    @property
+    def engine(self) -> Engine: ...
+
+    @property
+    def definitions(self) -> Mapping[str, Definition]: ...
+
+    def act(self, saga_id: str, act: Retry | Cancel | Pause | Resume) -> None: ...
+
+
+class Operations:
+    """`Operations(orchestrator)`. Reading takes no locks; acting leaves the sending to a running worker."""
+
+    def __init__(self, orchestrator: Operated) -> None:
+        self._orchestrator = orchestrator
+
+    # ---- looking ----------------------------------------------------------------------------------------------
+
+    def list(
+        self,
+        status: str | Sequence[str] | None = None,
+        saga: str | None = None,
+        older_than_seconds: float | None = None,
+        limit: int = DEFAULT_LIMIT,
+    ) -> list[SagaSummary]:
+        """The newest sagas first; `older_than_seconds` leaves out those started since then."""
+        statuses = [status] if isinstance(status, str) else [*(status or ())]
+        before = None if older_than_seconds is None else time.time() - older_than_seconds
+        with reading(self._orchestrator.engine) as connection:
+            rows = views.list_sagas(connection, statuses=statuses, saga=saga, created_before=before, limit=limit)
+        return [summary_of(row) for row in rows]
+
+    def show(self, saga_id: str) -> SagaDetails:
+        """Everything that is known of one saga; raises UnknownSaga."""
+        if not is_saga_id(saga_id):
+            raise UnknownSaga(saga_id)
+        with reading(self._orchestrator.engine) as connection:
+            row = views.saga(connection, saga_id)
+            if row is None:
+                raise UnknownSaga(saga_id)
+            history = views.history_of(connection, saga_id)
+        return details_of(row, history, self._orchestrator.definitions.get(row["saga"]))
+
+    def trace(self, saga_id: str) -> str:
+        """What happened, line by line, in words."""
+        saga = self.show(saga_id)
+        return readable_trace(saga, self._orchestrator.definitions.get(saga.saga))
+
+    def ids_beginning_with(self, prefix: str, limit: int = 10) -> Sequence[str]:
+        """The ids that begin so, the oldest first; none for what is not the beginning of an id."""
+        digits = prefix.strip().lower().replace("-", "")
+        if not re.fullmatch(rf"[0-9a-f]{{1,{_UUID_DIGITS}}}", digits):
+            return []
+        lowest, highest = (_uuid(digits.ljust(_UUID_DIGITS, filler)) for filler in "0f")
+        with reading(self._orchestrator.engine) as connection:
+            return views.ids_between(connection, lowest, highest, limit)
+
+    # ---- acting -----------------------------------------------------------------------------------------------
+
+    def retry(self, saga_id: str, reason: str) -> None:
+        """Tries again at once whatever is stuck, waits for its next try or for a reply."""
+        self._act(saga_id, Retry(time.time(), reason))
+
+    def cancel(self, saga_id: str, reason: str) -> None:
+        """Undoes the saga; refused once it is past its point of no return."""
+        self._act(saga_id, Cancel(time.time(), reason))
+
+    def pause(self, saga_id: str, reason: str = "") -> None:
+        """Nothing new begins until it is resumed; replies are still taken in."""
+        self._act(saga_id, Pause(time.time(), reason))
+
+    def resume(self, saga_id: str, reason: str = "") -> None:
+        self._act(saga_id, Resume(time.time(), reason))
+
+    def _act(self, saga_id: str, act: Retry | Cancel | Pause | Resume) -> None:
+        if not is_saga_id(saga_id):
+            raise UnknownSaga(saga_id)
+        self._orchestrator.act(saga_id, act)
+
+    # ---- kept messages ----------------------------------------------------------------------------------------
+
+    def kept(self, limit: int = DEFAULT_LIMIT) -> Sequence[KeptMessage]:
+        """Messages that could not be handled, the newest first."""
+        with reading(self._orchestrator.engine) as connection:
+            return [kept_message_of(row) for row in views.list_kept(connection, limit)]
+
+
+def _uuid(digits: str) -> str:
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

@@ -1,0 +1,175 @@
+"""What an operator is shown, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sagas_framework.definition.graph import Definition, Node
+from sagas_framework.definition.steps import AsyncStep, Send
+from sagas_framework.engine.state import Phase, SagaState, StepState
+
+UNKNOWN_KIND = "unknown"
+"""The kind of a step that this process has no definition of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SagaSummary:
+    """One line of a list of sagas."""
+
+    id: str
+    saga: str
+    status: str
+    paused: bool
+    current_step: str | None
+    failed_step: str | None
+    failed_at: datetime | None
+    failure: dict[str, Any] | None
+    last_message_id: str | None
+    created_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+    wake_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepView:
+    """One step: what it is, and how far it is in this saga."""
+
+    name: str
+    kind: str
+    remote: bool
+    command: str | None
+    compensation: str | None  # a task's name, "local", or None
+    phase: str
+    stuck: bool
+    attempt: int
+    undo_attempt: int
+    asks: int
+    retry_at: datetime | None
+    failure: dict[str, Any] | None
+    ask_at: datetime | None = None  # when the command that it awaits is asked again
+    message_id: str | None = None  # of that command
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryEntry:
+    at: datetime
+    event: str
+    step: str | None
+    attempt: int | None
+    detail: dict[str, Any] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SagaDetails(SagaSummary):
+    """Everything that is known of one saga."""
+
+    data: dict[str, Any]
+    steps: list[StepView]
+    history: list[HistoryEntry]
+    idempotency_key: str | None = None
+    stale_replies: int = 0
+    deadline_at: datetime | None = None
+    overdue: bool = False  # the deadline passed after the point of no return
+    closing_failure: dict[str, Any] | None = None  # of the hook at the end
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptMessage:
+    """A message that could not be handled and waits for an operator."""
+
+    id: int
+    reason: str
+    task: str | None
+    queue: str | None
+    message_id: str | None
+    saga_id: str | None
+    headers: dict[str, Any] | None
+    body: str
+    times: int
+    first_kept_at: datetime
+    last_kept_at: datetime
+
+
+_SUMMARY_FIELDS = tuple(SagaSummary.__dataclass_fields__)
+_MOMENTS = ("failed_at", "created_at", "updated_at", "ended_at", "wake_at", "first_kept_at", "last_kept_at")
+
+
+def summary_of(row: Mapping[Any, Any]) -> SagaSummary:
+    return SagaSummary(**_summary_values(row))
+
+
+def details_of(row: Mapping[Any, Any], history: Iterable[Mapping[Any, Any]], known: Definition | None) -> SagaDetails:
+    state = SagaState.from_json(row["state"])
+    return SagaDetails(
+        **_summary_values(row),
+        data=row["data"],
+        steps=_steps(state, known),
+        history=[_entry(line) for line in history],
+        idempotency_key=row["idempotency_key"],
+        stale_replies=row["stale_replies"],
+        deadline_at=moment(state.deadline_at),
+        overdue=state.overdue,
+        closing_failure=state.closing_failure.to_wire() if state.closing_failure else None,
+    )
+
+
+def kept_message_of(row: Mapping[Any, Any]) -> KeptMessage:
+    values = {name: row[name] for name in KeptMessage.__dataclass_fields__}
+    values |= {name: values[name] or None for name in ("task", "queue", "message_id", "saga_id")}
+    values["body"] = values["body"] or ""
+    return KeptMessage(**_with_moments(values))
+
+
+def moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _summary_values(row: Mapping[Any, Any]) -> dict[str, Any]:
+    values = {name: row["failure_details" if name == "failure" else name] for name in _SUMMARY_FIELDS}
+    return _with_moments(values)
+
+
+def _with_moments(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: moment(value) if name in _MOMENTS else value for name, value in values.items()}
+
+
+def _entry(line: Mapping[Any, Any]) -> HistoryEntry:
+    at = datetime.fromtimestamp(line["at"], UTC)
+    return HistoryEntry(at=at, event=line["event"], step=line["step"], attempt=line["attempt"], detail=line["detail"])
+
+
+def _steps(state: SagaState, known: Definition | None) -> list[StepView]:
+    """In the definition's order; without a definition, what the state has met so far."""
+    waiting = StepState(Phase.WAITING)
+    names = list(known.nodes) if known else list(state.steps)
+    return [_step(name, state.steps.get(name, waiting), known.nodes[name] if known else None) for name in names]
+
+
+def _step(name: str, step: StepState, node: Node | None) -> StepView:
+    declared = node.step if node else None
+    return StepView(
+        name=name,
+        kind=node.kind.value if node else UNKNOWN_KIND,
+        remote=node.remote if node else step.awaited is not None,
+        command=declared.command.name if isinstance(declared, AsyncStep) else None,
+        compensation=_compensation(declared.compensation) if declared else None,
+        phase=step.phase.value,
+        stuck=step.stuck,
+        attempt=step.attempt,
+        undo_attempt=step.undo_attempt,
+        asks=step.awaited.asks if step.awaited else 0,
+        retry_at=moment(step.retry_at),
+        failure=step.failure.to_wire() if step.failure else None,
+        ask_at=moment(step.awaited.ask_at) if step.awaited else None,
+        message_id=step.awaited.message_id if step.awaited else None,
+    )
+
+
+def _compensation(compensation: Any) -> str | None:
+    if compensation is None:
+        return None
+    return compensation.command.name if isinstance(compensation, Send) else "local"

@@ -1,0 +1,68 @@
+"""What operators look at: sagas, their history and kept messages, read without taking any lock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, RowMapping, func, select
+
+from sagas_framework.storage.schema import history, instances, kept_messages
+
+_LISTED = tuple(column for column in instances.c if column.name not in ("data", "state"))
+
+
+def list_sagas(
+    connection: Connection,
+    *,
+    statuses: Sequence[str] = (),
+    saga: str | None = None,
+    created_before: float | None = None,
+    limit: int = 50,
+) -> Sequence[RowMapping]:
+    """The newest first: ids are ordered by time, so that the primary key is the order."""
+    statement = select(*_LISTED).order_by(instances.c.id.desc()).limit(limit)
+    if statuses:
+        statement = statement.where(instances.c.status.in_(statuses))
+    if saga is not None:
+        statement = statement.where(instances.c.saga == saga)
+    if created_before is not None:
+        statement = statement.where(instances.c.created_at <= created_before)
+    return connection.execute(statement).mappings().all()
+
+
+def saga(connection: Connection, saga_id: str) -> RowMapping | None:
+    return connection.execute(select(instances).where(instances.c.id == saga_id)).mappings().first()
+
+
+def ids_between(connection: Connection, lowest: str, highest: str, limit: int) -> Sequence[str]:
+    """The ids of a range: those that begin alike are neighbours, on either database."""
+    found = select(instances.c.id).where(instances.c.id.between(lowest, highest))
+    return connection.execute(found.order_by(instances.c.id).limit(limit)).scalars().all()
+
+
+def history_of(connection: Connection, saga_id: str) -> Sequence[RowMapping]:
+    statement = select(history).where(history.c.saga_id == saga_id).order_by(history.c.id)
+    return connection.execute(statement).mappings().all()
+
+
+def list_kept(connection: Connection, limit: int) -> Sequence[RowMapping]:
+    """The newest first."""
+    statement = select(kept_messages).order_by(kept_messages.c.id.desc()).limit(limit)
+    return connection.execute(statement).mappings().all()
+
+
+def kept(connection: Connection, kept_id: int) -> RowMapping | None:
+    return connection.execute(select(kept_messages).where(kept_messages.c.id == kept_id)).mappings().first()
+
+
+def count_by_status(connection: Connection, statuses: Sequence[str]) -> dict[str, int]:
+    """Only for statuses of unfinished sagas: those stand in an index that finished ones never meet."""
+    statement = select(instances.c.status, func.count()).where(instances.c.status.in_(statuses))
+    return {status: int(count) for status, count in connection.execute(statement.group_by(instances.c.status))}
+
+
+def overdue(connection: Connection, before: float) -> tuple[int, float | None]:
+    """How many sagas have been due since before that moment, and since when the first one."""
+    statement = select(func.count(), func.min(instances.c.wake_at)).where(instances.c.wake_at <= before)
+    count, since = connection.execute(statement).one()
+    return int(count), since
