@@ -54,7 +54,7 @@ class StepView:
     message_id: str | None = None  # of that command
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class HistoryEntry:
     at: datetime
     event: str
