@@ -55,6 +55,7 @@ KINDS = {
     "compensatable": "can be undone",
     "pivot": "point of no return",
     "retriable": "retried until done",
+    "unknown": "of a saga that this version does not know",
 }
 EVENTS = {
     "started": Badge("Saga started", "dot", "idle"),

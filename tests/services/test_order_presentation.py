@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -24,6 +25,12 @@ REFUSAL = {"type": f"Bad{ATTACK}", "message": f"no {ATTACK}", "module": f"m{ATTA
 
 def moment(milliseconds: int) -> datetime:
     return START + timedelta(milliseconds=milliseconds)
+
+
+def happened(
+    at: datetime, event: str, step: str | None, attempt: int | None, detail: dict[str, Any] | None
+) -> HistoryEntry:
+    return HistoryEntry(at=at, event=event, step=step, attempt=attempt, detail=detail)
 
 
 def a_step(name: str, phase: str = "done", kind: str = "compensatable") -> StepView:
@@ -70,7 +77,7 @@ class KnownSaga(Operations):
     def __init__(self, saga: SagaDetails) -> None:
         self.saga = saga
 
-    def list(self, *args: object, **kwargs: object) -> list[SagaSummary]:  # type: ignore[override]
+    def list(self, *args: object, **kwargs: object) -> list[SagaSummary]:
         return [self.saga]
 
     def show(self, saga_id: str) -> SagaDetails:
@@ -106,9 +113,9 @@ def test_what_others_wrote_is_shown_as_text(show: Callable[[SagaDetails], FlaskC
         "failed",
         [failing],
         [
-            HistoryEntry(moment(1), "command_sent", "create_ticket", 1, {"payload": {"name": ATTACK}}),
-            HistoryEntry(moment(9), "reply_failed", "create_ticket", 1, {"failure": REFUSAL}),
-            HistoryEntry(moment(9), f"event {ATTACK}", None, None, {"reason": ATTACK}),
+            happened(moment(1), "command_sent", "create_ticket", 1, {"payload": {"name": ATTACK}}),
+            happened(moment(9), "reply_failed", "create_ticket", 1, {"failure": REFUSAL}),
+            happened(moment(9), f"event {ATTACK}", None, None, {"reason": ATTACK}),
         ],
     )
     other_failure = {**REFUSAL, "message": f"another {ATTACK}"}
@@ -143,7 +150,7 @@ def test_a_step_that_needs_an_operator_says_so(show: Callable[[SagaDetails], Fla
 
 def test_rejecting_the_order_does_not_read_as_done_while_the_order_is_fine() -> None:
     steps = [a_step("reject_order"), a_step("verify_consumer_details")]
-    history = [HistoryEntry(moment(0), "step_done", "reject_order", 1, None)]
+    history = [happened(moment(0), "step_done", "reject_order", 1, None)]
     shown = presentation.saga_page(a_saga("succeeded", steps, history), None)
     assert [step.badge.text for step in shown.steps] == ["Only if the order fails", "Done"]
     assert shown.history == []
@@ -152,7 +159,7 @@ def test_rejecting_the_order_does_not_read_as_done_while_the_order_is_fine() -> 
 def test_one_refusal_is_told_once_for_each_step() -> None:
     failure = {"failure": {"type": "Busy", "message": "later", "module": "", "traceback": ""}}
     events = ("reply_failed", "step_failed", "needs_attention")
-    history = [HistoryEntry(moment(9), event, "create_ticket", 1, failure) for event in events]
+    history = [happened(moment(9), event, "create_ticket", 1, failure) for event in events]
     shown = presentation.saga_page(a_saga("failed", [a_step("create_ticket")], history), None)
     assert [bool(event.failure) for event in shown.steps[0].events] == [True, False, False]
 
