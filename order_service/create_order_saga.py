@@ -103,7 +103,7 @@ class CreateOrderSaga(Saga[CreateOrderData]):
             approve_ticket_message.message,
             action=ticket_to_approve,
             kind=RETRIABLE,
-            retry=RetryPolicy(max_attempts=20, initial_delay_seconds=0.3, max_delay_seconds=30.0),
+            retry=RetryPolicy(max_attempts=10, initial_delay_seconds=0.3, max_delay_seconds=30.0),
         ),
         SyncStep("approve_order", action=approve_order),
     )

@@ -50,6 +50,9 @@ STEP_PHASES = {
 STUCK = Badge("Stuck", "warning", "alert")
 UNDO_ONLY_WAITING = Badge("Only if the order fails", "ring", "idle")
 UNDO_ONLY_DONE = Badge("Done", "undone", "undo")
+NOTHING_TO_UNDO = Badge("Done, nothing to undo", "check", "idle")
+SAGA_EVENTS = frozenset({"compensating", "succeeded", "failed", "cancelled", "deadline_passed"})
+"""They name the step where it happened, but are not that step's own."""
 NOT_NOW = Badge("Answered: not now", "retry", "busy")
 KINDS = {
     "compensatable": "can be undone",
@@ -195,18 +198,21 @@ def _step_badge(step: StepView) -> Badge:
     if step.name in UNDO_ONLY_STEPS:
         # To the framework it is done at once, for it has nothing to do. "Reject order: done" would read as a lie.
         return {"done": UNDO_ONLY_WAITING, "undone": UNDO_ONLY_DONE}.get(step.phase) or STEP_PHASES[step.phase]
+    if step.phase == "undone" and step.compensation is None:
+        return NOTHING_TO_UNDO
     return STEP_PHASES[step.phase]
 
 
 def _event(entry: HistoryEntry, started_at: datetime) -> EventPage:
     detail = entry.detail or {}
+    step = None if entry.event in SAGA_EVENTS else entry.step
     transient = entry.event == "reply_failed" and detail.get("transient")
     return EventPage(
         event=entry.event,
         badge=NOT_NOW if transient else EVENTS.get(entry.event) or Badge(title(entry.event), "dot", "idle"),
         at=entry.at,
         after="+" + duration(entry.at - started_at),
-        step=entry.step,
+        step=step,
         attempt=entry.attempt,
         failure=detail.get("failure"),
         note=_note(detail, entry.at),
