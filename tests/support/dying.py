@@ -1,0 +1,46 @@
+"""`python -m tests.support.dying MOMENT TASK SERVICE`: a worker that kills itself at one exact line.
+
+MOMENT is `before_publish` (its transaction is committed, nothing is sent) or `after_publish` (sent and confirmed, the
+message that caused it not acknowledged); TASK is the name of a task that is being published then. With the service
+`launch` it is not a worker that dies but the process that starts a saga.
+"""
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from random import Random
+
+from sagas_framework.transport.publisher import Publisher
+from sagas_framework.transport.wire import OutgoingMessage
+
+publish = Publisher.publish
+
+
+def die_at(moment: str, task: str) -> None:
+    def publish_or_die(self: Publisher, messages: Sequence[OutgoingMessage]) -> None:
+        doomed = any(message.task == task for message in messages)
+        if doomed and moment == "after_publish":
+            publish(self, messages)
+        if doomed:
+            os.kill(os.getpid(), signal.SIGKILL)
+        publish(self, messages)
+
+    Publisher.publish = publish_or_die  # type: ignore[method-assign]
+
+
+def main(moment: str, task: str, service: str) -> None:
+    die_at(moment, task)
+    if service == "launch":
+        from order_service import launches
+        from order_service.worker import orchestrator
+
+        launches.place_order(orchestrator, launches.order_that_succeeds(Random(1)))
+    else:
+        app = importlib.import_module(f"{service}.worker").app
+        app.worker_main(["worker", "--loglevel", "INFO"])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
