@@ -14,6 +14,7 @@ class Settings:
     host: str
     port: int
     ask_again_after_seconds: float
+    give_up_after_seconds: float
 
 
 def from_environment() -> Settings:
@@ -24,4 +25,5 @@ def from_environment() -> Settings:
         host=os.environ.get("ORDER_SERVICE_HOST") or "127.0.0.1",
         port=read_port("ORDER_SERVICE_PORT", 5000),
         ask_again_after_seconds=read_number("ORDER_SERVICE_ASK_AGAIN_AFTER_SECONDS", 30, lowest=0.1),
+        give_up_after_seconds=read_number("ORDER_SERVICE_GIVE_UP_AFTER_SECONDS", 3600, lowest=0.1),
     )

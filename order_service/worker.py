@@ -12,5 +12,6 @@ orchestrator = create_orchestrator(
     database_url=settings.database_url,
     sagas=[CreateOrderSaga],
     ask_again_after_seconds=settings.ask_again_after_seconds,
+    give_up_after_seconds=settings.give_up_after_seconds,
 )
 app = orchestrator.app
