@@ -2,6 +2,8 @@
 
 import os
 import sys
+from importlib.util import find_spec
+from io import TextIOWrapper
 
 from local_stack.messages import Console, StackError, StopRequested
 from local_stack.plan import CHECKOUT, Plan, make_plan
@@ -17,12 +19,14 @@ FOR_EVER_SECONDS = float("inf")
 
 
 def main(arguments: list[str]) -> int:
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that knows no ✔ shows a ?, and the stack goes on
     console = Console(sys.stdout)
     if arguments not in ([], ["smoke"]):
         print(USAGE, file=sys.stderr)
         return 2
     try:
-        require_platform()
+        require_what_we_stand_on()
         return run_smoke(console) if arguments else serve(console)
     except StackError as error:
         console.complain(str(error))
@@ -31,11 +35,13 @@ def main(arguments: list[str]) -> int:
         return 1
 
 
-def require_platform() -> None:
+def require_what_we_stand_on() -> None:
     if sys.version_info < OLDEST_PYTHON:
         raise StackError("Python 3.11 or later is needed: make PYTHON=python3.11 demo")
     if os.name != "posix":
         raise StackError("the local stack needs Linux or macOS; on Windows use WSL or docker compose")
+    if find_spec("sagas_framework") is None or find_spec("celery") is None:
+        raise StackError("this Python has not what the services need: use make demo, which sets it up in .venv")
 
 
 def serve(console: Console) -> int:

@@ -3,8 +3,6 @@
 import http.client
 import json
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +18,6 @@ from local_stack.processes import Supervisor
 from local_stack.stack import running
 
 END_SECONDS = 60.0
-TRACE_SECONDS = 60.0
 ENDED = ("succeeded", "failed", "needs_attention")
 
 
@@ -96,7 +93,7 @@ def run_one(launch: Launch, plan: Plan, supervisor: Supervisor, console: Console
     try:
         supervisor.wait_until(lambda: has_ended(plan, saga_id), END_SECONDS, f"saga {saga_id} to end")
     finally:
-        console.plain(trace(plan, saga_id))
+        console.plain(saga_as_json(plan, saga_id)["trace"])
     outcome = look_at(plan, saga_id)
     if outcome in launch.ends:
         console.say(f"as it must: {outcome}")
@@ -156,21 +153,3 @@ def statuses(plan: Plan, variable: str, table: str, saga_id: str) -> tuple[str, 
     with engine.connect() as connection:
         rows = connection.execute(text(f"SELECT status FROM {table} WHERE saga_id = :id"), {"id": saga_id})
         return tuple(row.status for row in rows)
-
-
-def trace(plan: Plan, saga_id: str) -> str:
-    """What the operator's command line says about the saga."""
-    command = [sys.executable, "-m", "sagas_framework.cli", "trace", saga_id]
-    result = subprocess.run(
-        command,
-        cwd=plan.checkout,
-        env=dict(plan.environment),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TRACE_SECONDS,
-        check=False,
-    )
-    if result.returncode != 0:
-        raise StackError(f"`sagas trace {saga_id}` failed: {result.stderr.strip()[-500:]}")
-    return result.stdout.rstrip()
