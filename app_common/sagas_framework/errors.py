@@ -8,6 +8,8 @@
     ├── SessionIsLent              commit, rollback or close on the session that the framework handed out
     ├── UnknownSaga                no saga instance has this id
     ├── OperationRefused           an operator's act that this saga's state does not allow
+    ├── UnknownMessage             no kept message has this number
+    ├── MessageStays               a kept message that cannot be sent again as it was
     └── PublishFailed              the broker did not confirm a message; what was to be sent is kept elsewhere
 
 Each says what happened, where, and what to do about it.
@@ -75,6 +77,23 @@ class OperationRefused(SagasError):
         self.operation = operation
         self.reason = reason
         super().__init__(f"{operation} of saga {saga_id} is refused: {reason}")
+
+
+class UnknownMessage(SagasError):
+    """No kept message has this number."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        super().__init__(f"no kept message has the number {number}; `sagas kept list` shows them")
+
+
+class MessageStays(SagasError):
+    """A kept message that cannot be sent again as it was."""
+
+    def __init__(self, number: int, reason: str) -> None:
+        self.number = number
+        self.reason = reason
+        super().__init__(f"kept message {number} cannot be requeued: {reason}")
 
 
 class PublishFailed(SagasError):

@@ -9,8 +9,8 @@ from typing import Any
 from celery import Celery, signals
 from sqlalchemy import Engine
 
+from sagas_framework.delivery.kept import kept_of
 from sagas_framework.storage import keeping
-from sagas_framework.storage.keeping import Kept
 from sagas_framework.transport.inbox import Delivery
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def keep_what_celery_rejects(app: Celery, engine: Engine) -> None:
         task = kwargs.get("name")
         not_a_task = f"it is not a task message: {exc or 'no task header'}"
         reason = f"no task {task!r} is registered here" if task else not_a_task
-        kept = Kept(reason, task, delivery.queue, delivery.message_id, None, None, delivery.text())
+        kept = kept_of(delivery, reason, task=task)
         try:
             with engine.begin() as connection:
                 keeping.keep(connection, [kept], time.time())

@@ -277,6 +277,8 @@ _TELLERS: Mapping[str, Callable[[_Story, HistoryEntry, int], None]] = {
     "callback_failed": _callback_failed,
     "deadline_passed": _overdue,
     "operator_retry": _by_operator("retried"),
+    "message_requeued": _by_operator("kept message requeued"),
+    "message_discarded": _by_operator("kept message discarded"),
     "paused": _by_operator("paused"),
     "resumed": _by_operator("resumed"),
     "succeeded": _succeeded,

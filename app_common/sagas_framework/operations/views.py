@@ -89,6 +89,7 @@ class KeptMessage:
     saga_id: str | None
     headers: dict[str, Any] | None
     body: str
+    complete: bool  # whether it was kept as it was, so that it can be sent again
     times: int
     first_kept_at: datetime
     last_kept_at: datetime

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine
 
 from sagas_framework.definition.graph import Definition
 from sagas_framework.definition.steps import AsyncStep
+from sagas_framework.delivery.kept import kept_of
 from sagas_framework.engine.protocol import Input, Reply, Tick
 from sagas_framework.engine.state import Phase
 from sagas_framework.errors import OperationRefused, PayloadRefused, UnknownSaga
@@ -42,10 +43,6 @@ class Arrival:
 
     def kept(self, reason: str) -> Kept | None:
         return None if self.delivery is None else kept_of(self.delivery, reason, self.saga_id)
-
-
-def kept_of(delivery: Delivery, reason: str, saga_id: str | None = None) -> Kept:
-    return Kept(reason, delivery.task, delivery.queue, delivery.message_id, saga_id, None, delivery.text())
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 from sqlalchemy import Engine
 
+from sagas_framework.delivery.kept import kept_of
 from sagas_framework.engine.protocol import Reply
 from sagas_framework.errors import PublishFailed
-from sagas_framework.orchestrator.advance import Advancer, Arrival, kept_of
+from sagas_framework.orchestrator.advance import Advancer, Arrival
 from sagas_framework.storage import keeping
 from sagas_framework.storage.database import is_bad_weather
 from sagas_framework.storage.keeping import Kept

@@ -10,8 +10,8 @@ from typing import Any
 from celery.worker.strategy import default
 from sqlalchemy import Engine
 
+from sagas_framework.delivery.kept import kept_of
 from sagas_framework.storage import keeping
-from sagas_framework.storage.keeping import Kept
 from sagas_framework.transport.inbox import Delivery
 from sagas_framework.transport.wire import Unreadable, read_arguments
 
@@ -41,7 +41,7 @@ class Intake:
     def _set_aside(self, delivery: Delivery, reason: str, errors: tuple[type[BaseException], ...]) -> None:
         logger.warning("kept for the operator: %s %s: %s", delivery.task, delivery.message_id, reason)
         if self._engine is not None:
-            kept = Kept(reason, delivery.task, delivery.queue, delivery.message_id, None, None, delivery.text())
+            kept = kept_of(delivery, reason)
             try:
                 with self._engine.begin() as connection:
                     keeping.keep(connection, [kept], time.time())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +9,8 @@ from celery import Task
 
 from sagas_framework.storage.keeping import Kept
 from sagas_framework.storage.memory import MemoryKey
-from sagas_framework.vocabulary.correlation import HEADER, Correlation
-from sagas_framework.vocabulary.identity import Direction
+from sagas_framework.transport.wire import OutgoingMessage, task_body
+from sagas_framework.vocabulary.correlation import HEADER, Correlation, place_of_stranger
 
 
 @dataclass(frozen=True)
@@ -27,20 +26,24 @@ class Order:
     reply_queue: str | None
     redelivered: bool
     queue: str | None
+    parent_id: str | None = None
 
     @property
     def key(self) -> MemoryKey:
         return MemoryKey(self.place.orchestrator, self.place.saga, self.place.step)
 
     def kept(self, reason: str) -> Kept:
+        header = self.place.to_header() if self.announced else None
+        body = task_body(self.saga_id, self.payload)
+        as_sent = OutgoingMessage(self.queue or "", self.task, self.message_id, body, self.parent_id, header)
         return Kept(
             reason,
             self.task,
             self.queue,
             self.message_id,
             str(self.saga_id),
-            {HEADER: self.place.to_header()} if self.announced else None,
-            json.dumps([self.saga_id, self.payload]),
+            as_sent.headers(),
+            as_sent.body,
         )
 
 
@@ -49,9 +52,7 @@ def order_of(task: Task, saga_id: Any, payload: Any, default_reply_queue: str | 
     place = Correlation.from_headers({HEADER: getattr(request, HEADER, None)})
     announced = place is not None
     if place is None:
-        # Sent by somebody who knows nothing of us (saga-framework, say): its Celery id is all that tells a
-        # duplicate from a new command.
-        place = Correlation("", str(saga_id)[:120], f"{task.name}:{request.id}"[:255], Direction.ACTION, 1)
+        place = place_of_stranger(task.name, request.id, saga_id)
     delivery = request.delivery_info or {}
     return Order(
         task=task.name,
@@ -64,4 +65,5 @@ def order_of(task: Task, saga_id: Any, payload: Any, default_reply_queue: str | 
         reply_queue=place.reply_queue if announced else default_reply_queue,
         redelivered=bool(delivery.get("redelivered")),
         queue=delivery.get("routing_key"),
+        parent_id=request.parent_id,
     )

@@ -65,6 +65,7 @@ class Participant:
     def __init__(self, name: str, app: Celery, broker: Broker, engine: Engine | None) -> None:
         self.name = name
         self.app = app
+        self.broker = broker
         self.engine = engine
         self.sessions: sessionmaker[Session] | None = None if engine is None else sessionmaker(engine)
         self._publisher = Publisher(app, broker)

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from sagas_framework.storage.schema import participant_memory as table
+from sagas_framework.vocabulary.identity import Direction
 
 
 @dataclass(frozen=True)
@@ -54,4 +55,19 @@ def remember(connection: Connection, key: MemoryKey, **changes: Any) -> None:
         update(table)
         .where(table.c.orchestrator == key.orchestrator, table.c.saga_id == key.saga_id, table.c.step == key.step)
         .values(**changes)
+    )
+
+
+def unpark(connection: Connection, key: MemoryKey) -> None:
+    remember(connection, key, parked=False)
+
+
+def forget_failure(connection: Connection, key: MemoryKey, direction: Direction) -> None:
+    """A command that nobody awaits is to be done once more: its failure answers nobody."""
+    outcome = table.c.outcome if direction is Direction.ACTION else table.c.undo_outcome
+    connection.execute(
+        update(table)
+        .where(table.c.orchestrator == key.orchestrator, table.c.saga_id == key.saga_id, table.c.step == key.step)
+        .where(outcome == "failed")
+        .values({outcome.name: None})
     )

@@ -21,6 +21,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     Uuid,
+    false,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -136,6 +137,8 @@ kept_messages = Table(
     Column("saga_id", String(255)),
     Column("headers", _json()),
     Column("body", Text),
+    Column("content_type", String(255)),
+    Column("complete", Boolean, nullable=False, server_default=false()),  # only then can it be sent again
     Column("times", Integer, nullable=False, default=1),
     Column("first_kept_at", Moment, nullable=False),
     Column("last_kept_at", Moment, nullable=False),

@@ -41,12 +41,22 @@ class OutgoingMessage:
         return headers
 
 
+@dataclass(frozen=True)
+class RepeatedMessage(OutgoingMessage):
+    """A message that somebody sent before and that is sent once more as it was."""
+
+    original_headers: dict[str, Any]
+
+    def headers(self) -> dict[str, Any]:
+        return self.original_headers
+
+
 @cache
 def _origin() -> str:
     return f"{os.getpid()}@{socket.gethostname()}"
 
 
-def _body(saga_id: Any, payload: Any) -> str:
+def task_body(saga_id: Any, payload: Any) -> str:
     return json.dumps([[saga_id, payload], {}, _EMBED])
 
 
@@ -55,7 +65,7 @@ def command_message(command: Command, message_id: str, payload: Any, correlation
         queue=command.queue,
         task=command.name,
         id=message_id,
-        body=_body(correlation.saga, payload),
+        body=task_body(correlation.saga, payload),
         parent_id=None,
         correlation=correlation.to_header(),
     )
@@ -75,7 +85,7 @@ def reply_message(
         queue=queue,
         task=failure_task_name(task) if failed else success_task_name(task),
         id=reply_id(in_reply_to, not failed),
-        body=_body(saga_id, answer.to_wire() if isinstance(answer, Failure) else answer),
+        body=task_body(saga_id, answer.to_wire() if isinstance(answer, Failure) else answer),
         parent_id=in_reply_to,
         correlation=None if correlation is None else correlation.to_header(),
     )

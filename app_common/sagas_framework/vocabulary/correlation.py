@@ -75,6 +75,14 @@ class Correlation:
             return None
 
 
+def place_of_stranger(task: str, message_id: str, saga_id: Any) -> Correlation:
+    """Where a command belongs that knows nothing of us (saga-framework sent it, say).
+
+    Its Celery id is all that tells a duplicate from a new command.
+    """
+    return Correlation("", str(saga_id)[:120], f"{task}:{message_id}"[:_MAX_TEXT], Direction.ACTION, 1)
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value or len(value) > _MAX_TEXT:
         raise ValueError("not a short text")
