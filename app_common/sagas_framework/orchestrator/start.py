@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session, SessionTransaction
 
 from sagas_framework.definition.graph import Definition
@@ -17,6 +17,7 @@ from sagas_framework.errors import PublishFailed
 from sagas_framework.orchestrator.chain import Care, Chain
 from sagas_framework.orchestrator.instance import Instance
 from sagas_framework.storage import instances, keeping
+from sagas_framework.storage.database import lent_session
 from sagas_framework.transport.publisher import Publisher
 from sagas_framework.transport.wire import OutgoingMessage
 from sagas_framework.vocabulary import codec
@@ -49,26 +50,33 @@ def start(
     now = time.time()
     encoded = codec.encode(definition.data_type, data, f"data of {definition.name}")
     instance = Instance(definition, new_saga_id(), SagaState(), encoded)
-    connection = session.connection()
     columns = {"saga": definition.name, "idempotency_key": idempotency_key, "created_at": now}
-    if idempotency_key is not None:
-        # The key is taken before any step runs: a repeated start must have no effects, and must not raise.
-        if not instances.insert_new(connection, _row(instance, now) | columns):
-            known = instances.id_of_key(connection, definition.name, idempotency_key)
-            if known is None:
-                raise LookupError(f"the saga with idempotency key {idempotency_key!r} is not visible in this snapshot")
-            return SagaHandle(known, created=False)
-    chain = Chain(orchestrator, instance, session, Care.CALLER)
-    chain.run(Start(now))
-    row = _row(instance, now)
-    if idempotency_key is None:
-        instances.insert_new(connection, row | columns)
-    else:
-        instances.write(connection, [row])
-    instances.add_history(connection, chain.work.history)
-    keeping.add_to_outbox(connection, [vars(message) for message in chain.work.unawaited], now)
+    # A savepoint: the caller may catch what a step raises and commit the rest; no half of a saga must be in it.
+    with session.begin_nested():
+        connection = session.connection()
+        if idempotency_key is not None:
+            # The key is taken before any step runs: a repeated start must have no effects, and must not raise.
+            if not instances.insert_new(connection, _row(instance, now) | columns):
+                return SagaHandle(_started_before(connection, definition.name, idempotency_key), created=False)
+        with lent_session(connection) as lent:
+            chain = Chain(orchestrator, instance, lent, Care.CALLER)
+            chain.run(Start(now))
+        row = _row(instance, now)
+        if idempotency_key is None:
+            instances.insert_new(connection, row | columns)
+        else:
+            instances.write(connection, [row])
+        instances.add_history(connection, chain.work.history)
+        keeping.add_to_outbox(connection, [vars(message) for message in chain.work.unawaited], now)
     after_commit.send(session, chain.work.outgoing)
     return SagaHandle(instance.id, created=True)
+
+
+def _started_before(connection: Connection, saga: str, idempotency_key: str) -> str:
+    known = instances.id_of_key(connection, saga, idempotency_key)
+    if known is None:
+        raise LookupError(f"the saga with idempotency key {idempotency_key!r} is not visible in this snapshot")
+    return known
 
 
 def _row(instance: Instance, now: float) -> dict[str, Any]:
@@ -89,7 +97,12 @@ class AfterCommit:
         pending.append((session.get_nested_transaction() or session.get_transaction(), messages))
 
     def _committed(self, session: Session) -> None:
-        messages = [message for _, group in session.info.pop(_PENDING, ()) for message in group]
+        if session.in_nested_transaction():  # a savepoint was released: nothing is committed yet
+            return
+        ended = session.get_transaction()
+        groups = session.info.pop(_PENDING, ())
+        # What was started in a transaction that close() ended silently is not of this one, and was never committed.
+        messages = [message for begun_in, group in groups if _within(begun_in, ended) for message in group]
         try:
             self._publisher.publish(messages)
         except PublishFailed as error:
@@ -100,7 +113,7 @@ class AfterCommit:
         session.info[_PENDING] = [entry for entry in pending if not _within(entry[0], ended)]
 
 
-def _within(transaction: SessionTransaction | None, ended: SessionTransaction) -> bool:
+def _within(transaction: SessionTransaction | None, ended: SessionTransaction | None) -> bool:
     while transaction is not None:
         if transaction is ended:
             return True

@@ -75,6 +75,12 @@ class LentSession(Session):
     def close(self) -> NoReturn:
         raise SessionIsLent("close")
 
+    def reset(self) -> NoReturn:
+        raise SessionIsLent("reset")
+
+    def invalidate(self) -> NoReturn:
+        raise SessionIsLent("invalidate")
+
 
 @contextmanager
 def lent_session(connection: Connection) -> Iterator[LentSession]:
