@@ -81,7 +81,7 @@ class Containers:
         # Of this machine's own variables only what a process needs to run: none of them is in a container.
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         image = {"PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'app_common'}", "PYTHONUNBUFFERED": "1", "PATH": path}
-        return {**image, "HOSTNAME": os.uname().nodename, **given}
+        return {**image, **given}
 
     def run(self, name: str) -> None:
         result = subprocess.run(

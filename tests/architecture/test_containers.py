@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from local_stack.plan import CHECKOUT, SERVICES, page_command, preparation_command, worker_command
+from messaging import accounting_service_messaging, consumer_service_messaging, restaurant_service_messaging
+from messaging.order_service_messaging import CREATE_ORDER_SAGA_RESPONSE_QUEUE
 
 WHOLE = CHECKOUT / "docker-compose.yml"
 SERVERS_ALONE = CHECKOUT / "docker-compose.local.yaml"
@@ -106,6 +108,18 @@ def test_the_containers_run_the_commands_of_the_local_stack() -> None:
         assert services[name]["command"] == worker_command(service)
         assert services[f"{name}-database"]["command"] == preparation_command(service)
     assert services["page"]["command"] == page_command()
+
+
+def test_a_workers_health_is_asked_of_its_own_queue() -> None:
+    queues = {
+        "order_service": CREATE_ORDER_SAGA_RESPONSE_QUEUE,
+        "consumer_service": consumer_service_messaging.COMMANDS_QUEUE,
+        "restaurant_service": restaurant_service_messaging.COMMANDS_QUEUE,
+        "accounting_service": accounting_service_messaging.COMMANDS_QUEUE,
+    }
+    for service, queue in queues.items():
+        test = compose(WHOLE)["services"][service.replace("_", "-")]["healthcheck"]["test"][1]
+        assert test.startswith(f"celery --app {service}.worker amqp queue.declare {queue} true ")
 
 
 @pytest.mark.parametrize("service", SERVICES)
