@@ -85,6 +85,8 @@ EVENTS = {
     "paused": Badge("Paused by an operator", "pause", "idle"),
     "resumed": Badge("Resumed by an operator", "progress", "busy"),
 }
+EVENTS_SHOWN_WHOLE = 9
+LATEST_EVENTS = 6
 UNDO_ONLY_STEPS = frozenset(
     step.name for step in CreateOrderSaga.steps if isinstance(step, SyncStep) and step.action is None
 )
@@ -121,7 +123,17 @@ class StepPage:
     attempt: int
     failure: Mapping[str, Any] | None
     retry_at: datetime | None
-    events: list[EventPage] = field(default_factory=list)
+    stuck: bool
+    events: list[EventPage]
+
+    @property
+    def earlier_events(self) -> list[EventPage]:
+        """What a step that was tried many times need not show at once."""
+        return self.events[:-LATEST_EVENTS] if len(self.events) > EVENTS_SHOWN_WHOLE else []
+
+    @property
+    def latest_events(self) -> list[EventPage]:
+        return self.events[len(self.earlier_events) :]
 
 
 @dataclass(frozen=True)
@@ -188,6 +200,7 @@ def _step(step: StepView, history: Sequence[EventPage]) -> StepPage:
         attempt=step.attempt,
         failure=step.failure,
         retry_at=step.retry_at,
+        stuck=step.stuck,
         events=_without_repeated_failures(event for event in history if event.step == step.name),
     )
 

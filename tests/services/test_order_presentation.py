@@ -139,7 +139,8 @@ def test_every_status_has_a_word_a_shape_and_a_tone(
 
 @pytest.mark.parametrize("phase", list(presentation.STEP_PHASES))
 def test_every_phase_of_a_step_has_a_word(show: Callable[[SagaDetails], FlaskClient], phase: str) -> None:
-    page = show(a_saga("running", [a_step("create_ticket", phase)], []))
+    step = replace(a_step("create_ticket", phase), compensation="restaurant_service.reject_ticket")
+    page = show(a_saga("running", [step], []))
     assert f"<span>{presentation.STEP_PHASES[phase].text}</span>" in page.get(f"/sagas/{SAGA_ID}").text
 
 
@@ -154,6 +155,30 @@ def test_rejecting_the_order_does_not_read_as_done_while_the_order_is_fine() -> 
     shown = presentation.saga_page(a_saga("succeeded", steps, history), None)
     assert [step.badge.text for step in shown.steps] == ["Only if the order fails", "Done"]
     assert shown.history == []
+
+
+def test_a_step_that_changed_nothing_is_not_called_undone() -> None:
+    shown = presentation.saga_page(a_saga("failed", [a_step("verify_consumer_details", "undone")], []), None)
+    assert shown.steps[0].badge.text == "Done, nothing to undo"
+
+
+def test_what_ends_the_saga_is_told_of_the_saga_not_of_the_step_where_it_began() -> None:
+    history = [
+        happened(moment(9), "step_failed", "authorize_card", 1, None),
+        happened(moment(9), "compensating", "authorize_card", None, None),
+        happened(moment(20), "failed", "authorize_card", None, None),
+    ]
+    shown = presentation.saga_page(a_saga("failed", [a_step("authorize_card", "failed")], history), None)
+    assert [event.badge.text for event in shown.steps[0].events] == ["Step failed"]
+    assert [event.badge.text for event in shown.history] == ["Step failed", "Undoing begins", "Saga rolled back"]
+
+
+@pytest.mark.parametrize(("tries", "earlier", "latest"), [(9, 0, 9), (10, 4, 6), (40, 34, 6)])
+def test_a_step_that_was_tried_many_times_shows_the_latest_tries(tries: int, earlier: int, latest: int) -> None:
+    history = [happened(moment(9), "command_sent", "create_ticket", n, None) for n in range(tries)]
+    step = presentation.saga_page(a_saga("running", [a_step("create_ticket")], history), None).steps[0]
+    assert (len(step.earlier_events), len(step.latest_events)) == (earlier, latest)
+    assert [*step.earlier_events, *step.latest_events] == step.events
 
 
 def test_one_refusal_is_told_once_for_each_step() -> None:
