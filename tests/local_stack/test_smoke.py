@@ -22,7 +22,7 @@ OWN_CHOICES = ("CELERY_BROKER", "_DATABASE_URL", "ORDER_SERVICE_HOST")
 def smoke() -> Iterator[subprocess.Popen[str]]:
     environ = {key: value for key, value in os.environ.items() if not key.endswith(OWN_CHOICES)}
     paths = f"{CHECKOUT}:{CHECKOUT / 'app_common'}"
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "local_stack", "smoke"],
         cwd=CHECKOUT,
         env={**environ, "PYTHONPATH": paths},
@@ -30,10 +30,9 @@ def smoke() -> Iterator[subprocess.Popen[str]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
-    yield process
-    process.kill()
-    process.communicate()
+    ) as process:
+        yield process
+        process.kill()
 
 
 def states() -> set[str]:
