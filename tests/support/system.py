@@ -1,12 +1,10 @@
-"""The four services as real processes, to be killed and started again by a test."""
+"""The four services as real processes on a broker that may be killed too, and what their databases say in the end."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +16,8 @@ from local_stack.plan import CHECKOUT, SERVICES, in_this_interpreter, preparatio
 from sagas_framework.storage.database import open_database, reading
 from tests.support.own_brokers import OwnBroker, own_broker
 from tests.support.servers import postgresql_database
+from tests.support.workers import READY_SECONDS, Workers
 
-READY_SECONDS = 60.0
 UNFINISHED = ("running", "compensating")
 
 
@@ -34,13 +32,13 @@ class Ending:
     authorizations: Counter[str]
 
 
-class System:
-    """`start`, `kill` and `stop` name workers: a service, with `#2` and so on for a second one of it."""
+class System(Workers):
+    """The reference system; its workers are named by their service."""
 
     def __init__(self, broker: OwnBroker, databases: Mapping[str, str], logs: Path, extra: Mapping[str, str]) -> None:
         self.broker = broker
         self.databases = databases
-        self.environment = {
+        environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("CELERY_")},
             "PYTHONPATH": os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "app_common")]),
             "CELERY_BROKER": broker.url,
@@ -50,8 +48,7 @@ class System:
             **{f"{service.upper()}_DATABASE_URL": url for service, url in databases.items()},
             **extra,
         }
-        self._logs = logs
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        super().__init__(environment, logs)
         self._engines: dict[str, Engine] = {}
 
     def engine(self, service: str) -> Engine:
@@ -65,49 +62,13 @@ class System:
                 in_this_interpreter(preparation_command(service)), cwd=CHECKOUT, env=self.environment, check=True
             )
 
-    def start(self, worker: str, *, wait: bool = True, extra: Mapping[str, str] | None = None) -> None:
-        log = self._log(worker)
-        log.touch()
-        seen = log.read_text().count(" ready.")
-        with log.open("ab") as output:
-            self._processes[worker] = subprocess.Popen(
-                in_this_interpreter(worker_command(worker.partition("#")[0])),
-                cwd=CHECKOUT,
-                env={**self.environment, **(extra or {})},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
-        if wait:
-            self.wait_until(lambda: log.read_text().count(" ready.") > seen, READY_SECONDS, lambda: self.log(worker))
-
-    def kill(self, worker: str) -> None:
-        process = self._processes.pop(worker)
-        process.kill()
-        process.wait()
-
-    def stop(self, worker: str, timeout_seconds: float = 30.0) -> int:
-        process = self._processes.pop(worker)
-        process.send_signal(signal.SIGTERM)
-        return process.wait(timeout_seconds)
-
-    def wait_for_death(self, worker: str, timeout_seconds: float = READY_SECONDS) -> int:
-        return self._processes.pop(worker).wait(timeout_seconds)
-
-    def is_alive(self, worker: str) -> bool:
-        return worker in self._processes and self._processes[worker].poll() is None
+    def command(self, worker: str) -> list[str]:
+        return worker_command(worker.partition("#")[0])
 
     def close(self) -> None:
-        for worker in list(self._processes):
-            self.kill(worker)
+        self.kill_all()
         for engine in self._engines.values():
             engine.dispose()
-
-    def log(self, worker: str) -> str:
-        return self._log(worker).read_text()
-
-    def _log(self, worker: str) -> Path:
-        return self._logs / f"{worker}.log"
 
     # ---- launching and looking --------------------------------------------------------------------------------
 
@@ -143,15 +104,7 @@ class System:
             "order_service",
             "SELECT id, status, current_step, state, wake_at FROM saga_instance WHERE wake_at IS NOT NULL LIMIT 5",
         )
-        logs = "".join(f"\n--- {worker}\n{self.log(worker)[-3000:]}" for worker in self._processes)
-        return f"{self.statuses()} {rows}{logs}"
-
-    @staticmethod
-    def wait_until(condition: Callable[[], bool], timeout_seconds: float, explain: Callable[[], str]) -> None:
-        deadline = time.monotonic() + timeout_seconds
-        while not condition():
-            assert time.monotonic() < deadline, explain()
-            time.sleep(0.05)
+        return f"{self.statuses()} {rows}{self.all_logs()}"
 
     def endings(self) -> list[Ending]:
         tickets = self._by_saga("restaurant_service", "SELECT saga_id, status FROM tickets")
