@@ -4,8 +4,24 @@ Belongs here: reading sagas, applying an operator's act, moving kept messages on
 is `storage.views`), deciding what an act means (that is the engine), and how anything looks on a screen.
 """
 
+from sagas_framework.operations.advice import Advice, advice_for
+from sagas_framework.operations.doctor import Finding, examine
 from sagas_framework.operations.kept import KeptMessages
 from sagas_framework.operations.operations import Operations
+from sagas_framework.operations.trace import readable_trace
 from sagas_framework.operations.views import HistoryEntry, KeptMessage, SagaDetails, SagaSummary, StepView
 
-__all__ = ["HistoryEntry", "KeptMessage", "KeptMessages", "Operations", "SagaDetails", "SagaSummary", "StepView"]
+__all__ = [
+    "Advice",
+    "Finding",
+    "HistoryEntry",
+    "KeptMessage",
+    "KeptMessages",
+    "Operations",
+    "SagaDetails",
+    "SagaSummary",
+    "StepView",
+    "advice_for",
+    "examine",
+    "readable_trace",
+]

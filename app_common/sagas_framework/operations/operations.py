@@ -112,10 +112,10 @@ class Operations:
 
     # ---- kept messages ----------------------------------------------------------------------------------------
 
-    def kept(self, limit: int = DEFAULT_LIMIT) -> Sequence[KeptMessage]:
-        """Messages that could not be handled, the newest first."""
+    def kept(self, limit: int = DEFAULT_LIMIT, saga_id: str | None = None) -> Sequence[KeptMessage]:
+        """Messages that could not be handled, the newest first; `KeptMessages` moves them on."""
         with reading(self._orchestrator.engine) as connection:
-            return [kept_message_of(row) for row in views.list_kept(connection, limit)]
+            return [kept_message_of(row) for row in views.list_kept(connection, limit, saga_id)]
 
 
 def _uuid(digits: str) -> str:

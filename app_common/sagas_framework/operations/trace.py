@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from sagas_framework.definition.graph import Definition
 from sagas_framework.definition.steps import Send
 from sagas_framework.operations.views import HistoryEntry, SagaDetails, StepView
+from sagas_framework.operations.words import in_words, one_line, reason_of
 
 DONE = "✔️"
 FAILED = "❌"
@@ -41,11 +42,6 @@ def readable_trace(saga: SagaDetails, known: Definition | None = None) -> str:
     return story.text()
 
 
-def in_words(name: str) -> str:
-    """`restaurant_service.create_ticket` and `create_ticket` both read `create ticket`."""
-    return name.rpartition(".")[2].replace("_", " ").strip()
-
-
 def undo_names(definition: Definition) -> dict[str, str]:
     """What each step's compensation is called: by its command, or by its function."""
     names = {}
@@ -55,20 +51,6 @@ def undo_names(definition: Definition) -> dict[str, str]:
         if called.isidentifier() or isinstance(compensation, Send):
             names[name] = in_words(called)
     return names
-
-
-def reason_of(failure: object) -> str:
-    """A failure in one line: its message, or its type where it says nothing."""
-    if not isinstance(failure, Mapping):
-        return ""
-    message = str(failure.get("message") or "").strip() or str(failure.get("type") or "")
-    return one_line(message)
-
-
-def one_line(text: str) -> str:
-    """The first line, without anything that a terminal would obey."""
-    lines = text.strip().splitlines()
-    return "".join(character for character in lines[0] if character.isprintable()) if lines else ""
 
 
 @dataclass

@@ -10,6 +10,7 @@ from typing import Any
 from sagas_framework.definition.graph import Definition, Node
 from sagas_framework.definition.steps import AsyncStep, Send
 from sagas_framework.engine.state import Phase, SagaState, StepState
+from sagas_framework.operations.situation import situation_of
 
 UNKNOWN_KIND = "unknown"
 """The kind of a step that this process has no definition of."""
@@ -32,6 +33,7 @@ class SagaSummary:
     updated_at: datetime
     ended_at: datetime | None
     wake_at: datetime | None
+    situation: str = ""  # what it waits for, or why it stopped; see `situation.situation_of`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,8 @@ class StepView:
     failure: dict[str, Any] | None
     ask_at: datetime | None = None  # when the command that it awaits is asked again
     message_id: str | None = None  # of that command
+    queue: str | None = None  # that its command goes to
+    undo_queue: str | None = None  # that its compensation goes to
 
 
 @dataclass(frozen=True)
@@ -100,13 +104,13 @@ _MOMENTS = ("failed_at", "created_at", "updated_at", "ended_at", "wake_at", "fir
 
 
 def summary_of(row: Mapping[Any, Any]) -> SagaSummary:
-    return SagaSummary(**_summary_values(row))
+    return SagaSummary(**_summary_values(row, SagaState.from_json(row["state"])))
 
 
 def details_of(row: Mapping[Any, Any], history: Iterable[Mapping[Any, Any]], known: Definition | None) -> SagaDetails:
     state = SagaState.from_json(row["state"])
     return SagaDetails(
-        **_summary_values(row),
+        **_summary_values(row, state),
         data=row["data"],
         steps=_steps(state, known),
         history=[_entry(line) for line in history],
@@ -129,8 +133,9 @@ def moment(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-def _summary_values(row: Mapping[Any, Any]) -> dict[str, Any]:
-    values = {name: row["failure_details" if name == "failure" else name] for name in _SUMMARY_FIELDS}
+def _summary_values(row: Mapping[Any, Any], state: SagaState) -> dict[str, Any]:
+    values = {name: row[name] for name in _SUMMARY_FIELDS if name in row}
+    values |= {"failure": row["failure_details"], "situation": situation_of(state)}
     return _with_moments(values)
 
 
@@ -152,12 +157,13 @@ def _steps(state: SagaState, known: Definition | None) -> list[StepView]:
 
 def _step(name: str, step: StepState, node: Node | None) -> StepView:
     declared = node.step if node else None
+    undo = declared.compensation if declared else None
     return StepView(
         name=name,
         kind=node.kind.value if node else UNKNOWN_KIND,
         remote=node.remote if node else step.awaited is not None,
         command=declared.command.name if isinstance(declared, AsyncStep) else None,
-        compensation=_compensation(declared.compensation) if declared else None,
+        compensation=_compensation(undo),
         phase=step.phase.value,
         stuck=step.stuck,
         attempt=step.attempt,
@@ -167,6 +173,8 @@ def _step(name: str, step: StepState, node: Node | None) -> StepView:
         failure=step.failure.to_wire() if step.failure else None,
         ask_at=moment(step.awaited.ask_at) if step.awaited else None,
         message_id=step.awaited.message_id if step.awaited else None,
+        queue=declared.command.queue if isinstance(declared, AsyncStep) else None,
+        undo_queue=undo.command.queue if isinstance(undo, Send) else None,
     )
 
 

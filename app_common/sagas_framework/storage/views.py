@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import Connection, RowMapping, select
 
 from sagas_framework.storage.schema import history, instances, kept_messages
 
-_LISTED = tuple(column for column in instances.c if column.name not in ("data", "state"))
+_LISTED = tuple(column for column in instances.c if column is not instances.c.data)
 
 
 def list_sagas(
@@ -45,24 +45,13 @@ def history_of(connection: Connection, saga_id: str) -> Sequence[RowMapping]:
     return connection.execute(statement).mappings().all()
 
 
-def list_kept(connection: Connection, limit: int) -> Sequence[RowMapping]:
+def list_kept(connection: Connection, limit: int, saga_id: str | None = None) -> Sequence[RowMapping]:
     """The newest first."""
     statement = select(kept_messages).order_by(kept_messages.c.id.desc()).limit(limit)
+    if saga_id is not None:
+        statement = statement.where(kept_messages.c.saga_id == saga_id)
     return connection.execute(statement).mappings().all()
 
 
 def kept(connection: Connection, kept_id: int) -> RowMapping | None:
     return connection.execute(select(kept_messages).where(kept_messages.c.id == kept_id)).mappings().first()
-
-
-def count_by_status(connection: Connection, statuses: Sequence[str]) -> dict[str, int]:
-    """Only for statuses of unfinished sagas: those stand in an index that finished ones never meet."""
-    statement = select(instances.c.status, func.count()).where(instances.c.status.in_(statuses))
-    return {status: int(count) for status, count in connection.execute(statement.group_by(instances.c.status))}
-
-
-def overdue(connection: Connection, before: float) -> tuple[int, float | None]:
-    """How many sagas have been due since before that moment, and since when the first one."""
-    statement = select(func.count(), func.min(instances.c.wake_at)).where(instances.c.wake_at <= before)
-    count, since = connection.execute(statement).one()
-    return int(count), since

@@ -1,0 +1,115 @@
+"""Printing: colour and tables on a terminal, plain text for a pipe, JSON where it is asked for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sagas_framework.operations.words import printable
+
+STATUS_STYLES = {
+    "running": "cyan",
+    "succeeded": "green",
+    "compensating": "yellow",
+    "failed": "red",
+    "needs attention": "bold white on red",
+}
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
+def on_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, keep_whole: Sequence[str] = ()) -> None:
+    """`keep_whole`: columns that are never wrapped, because people copy from them."""
+    cells = [[printable(cell).replace("\n", " ") for cell in row] for row in rows]
+    if not on_terminal():
+        _plain_table([list(headers), *cells])
+        return
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for header in headers:
+        drawn.add_column(header, no_wrap=header in keep_whole, overflow="fold")
+    for row in cells:
+        drawn.add_row(*(styled(cell) for cell in row))
+    Console(highlight=False).print(drawn)
+
+
+def _plain_table(rows: list[list[str]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def styled(cell: str) -> Text:
+    return Text(cell, style=STATUS_STYLES.get(cell.partition(" (")[0], ""))
+
+
+def field(name: str, value: str) -> None:
+    """`name   value`, with the further lines of the value below its first."""
+    first, *more = printable(value).splitlines() or [""]
+    label = f"{name:<12}"
+    if on_terminal():
+        label = click.style(label, dim=True)
+        color = STATUS_STYLES.get(first.partition(" (")[0])
+        first = _coloured(first, color) if color else first
+    click.echo(f"{label} {first}".rstrip())
+    for line in more:
+        click.echo(f"{'':<12} {line}")
+
+
+def _coloured(text: str, style: str) -> str:
+    words = style.split()
+    return click.style(text, fg=words[-1] if " on " not in style else "white", bg="red" if " on " in style else None)
+
+
+def heading(text: str) -> None:
+    click.echo()
+    click.secho(text, bold=True)
+
+
+def as_json(value: Any) -> None:
+    if isinstance(value, list):
+        value = [asdict(item) for item in value]
+    else:
+        value = asdict(value)
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_moment))
+
+
+def _moment(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{value!r} has no form in JSON")
+
+
+def status(name: str, paused: bool = False) -> str:
+    return name.replace("_", " ") + (" (paused)" if paused else "")
+
+
+def clock(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def since(moment: datetime) -> str:
+    return f"{duration((datetime.now(UTC) - moment).total_seconds())} ago"
+
+
+def duration(seconds: float) -> str:
+    """The two largest units: `2 h 5 min`, `42 s`, `0.3 s`."""
+    if seconds < 10:
+        return f"{max(seconds, 0):.1f} s"
+    rest, parts = round(seconds), []
+    for unit, size in _UNITS:
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2])

@@ -1,0 +1,109 @@
+"""How one saga is printed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from sagas_framework.cli import output
+from sagas_framework.operations import HistoryEntry, KeptMessage, SagaDetails, StepView, advice_for
+from sagas_framework.operations.words import one_line, printable, reason_of
+
+TRACEBACK_LINES = 12
+"""Of the end of a traceback, which is where the cause stands; `--json` has all of it."""
+
+_PHASES = {"acting": "under way", "confirming": "answered", "unknown": "no answer", "undoing": "being undone"}
+
+
+def show(saga: SagaDetails, kept: Sequence[KeptMessage]) -> None:
+    output.field("saga", f"{saga.id}  {saga.saga}")
+    output.field("status", output.status(saga.status, saga.paused))
+    if saga.situation:
+        output.field("situation", saga.situation)
+    _advice(saga, kept)
+    _times(saga)
+    if saga.idempotency_key:
+        output.field("started by", f"idempotency key {saga.idempotency_key}")
+    if saga.last_message_id:
+        output.field("last message", saga.last_message_id)
+    output.field("data", json.dumps(saga.data, ensure_ascii=False))
+    output.heading("Steps")
+    headers = ["STEP", "STATE", "KIND", "TRIES", "COMMAND", "COMPENSATION", "FAILURE"]
+    output.table(headers, [_step(step) for step in saga.steps])
+    output.heading("History")
+    output.table(["AFTER", "EVENT", "STEP", "TRY", ""], [_event(entry, saga) for entry in saga.history])
+    _failure(saga)
+
+
+def _advice(saga: SagaDetails, kept: Sequence[KeptMessage]) -> None:
+    lines = []
+    for message in kept:
+        lines.append(f"message {message.id} of it was kept: {one_line(message.reason)}")
+        lines.append(f"    sagas kept show {message.id}")
+    for advice in advice_for(saga, datetime.now(UTC)):
+        lines.append(advice.text)
+        if advice.command:
+            lines.append(f"    {advice.command}")
+    if lines:
+        output.field("what to do", "\n".join(lines))
+
+
+def _times(saga: SagaDetails) -> None:
+    output.field("started", f"{output.clock(saga.created_at)} ({output.since(saga.created_at)})")
+    if saga.ended_at is not None:
+        took = output.duration((saga.ended_at - saga.created_at).total_seconds())
+        output.field("ended", f"{output.clock(saga.ended_at)} (after {took})")
+    elif saga.wake_at is not None:
+        output.field("due", f"{output.clock(saga.wake_at)} (when a worker looks after it at the latest)")
+    if saga.deadline_at is not None:
+        output.field("deadline", output.clock(saga.deadline_at))
+
+
+def _step(step: StepView) -> list[str]:
+    state = "stuck" if step.stuck else _PHASES.get(step.phase, step.phase)
+    undoing = step.phase in ("undoing", "undone")
+    tries = step.undo_attempt if undoing else step.attempt
+    asked = f" (asked {step.asks + 1} times)" if step.asks else ""
+    return [
+        step.name,
+        state,
+        step.kind,
+        f"{tries}{asked}" if tries else "",
+        step.command or "",
+        step.compensation or "",
+        reason_of(step.failure) if step.failure else "",
+    ]
+
+
+def _event(entry: HistoryEntry, saga: SagaDetails) -> list[str]:
+    after = output.duration((entry.at - saga.created_at).total_seconds())
+    tried = str(entry.attempt) if entry.attempt else ""
+    return [f"+{after}", entry.event.replace("_", " "), entry.step or "", tried, _note(entry.detail or {})]
+
+
+def _note(detail: dict[str, Any]) -> str:
+    if detail.get("failure"):
+        return reason_of(detail["failure"])
+    if detail.get("reason"):
+        return one_line(str(detail["reason"]))
+    return json.dumps(detail["payload"], ensure_ascii=False) if detail.get("payload") is not None else ""
+
+
+def _failure(saga: SagaDetails) -> None:
+    """The cause of what needs attention, else of the failing; with the end of its traceback."""
+    stuck = next((step.failure for step in saga.steps if step.stuck and step.failure), None)
+    failure = stuck or saga.closing_failure or saga.failure
+    if not failure:
+        return
+    output.heading("Failure")
+    where = f" ({failure['module']})" if failure.get("module") else ""
+    click.echo(f"{one_line(str(failure.get('type')))}{one_line(where)}: {reason_of(failure)}")
+    lines = str(failure.get("traceback") or "").rstrip().splitlines()
+    if len(lines) > TRACEBACK_LINES:
+        click.echo(f"  ... ({len(lines) - TRACEBACK_LINES} lines more: --json)")
+    for line in lines[-TRACEBACK_LINES:]:
+        click.echo(f"  {printable(line)}")

@@ -1,0 +1,202 @@
+"""Is this process set up so that no saga gets lost, and does anything wait for a person?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from celery import Celery
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from sagas_framework.definition.graph import Definition
+from sagas_framework.errors import PublishFailed
+from sagas_framework.operations.words import one_line
+from sagas_framework.storage import health
+from sagas_framework.storage.database import reading
+from sagas_framework.storage.migration import schema_versions
+from sagas_framework.storage.schema import UNFINISHED
+from sagas_framework.transport.celery_app import Broker, settings_that_lose_messages
+from sagas_framework.transport.publisher import Publisher
+
+OVERDUE_SECONDS = 30.0
+"""A worker looks every half second: what has been due for so long, nobody looks after."""
+
+MAX_CLOCK_SKEW_SECONDS = 2.0
+CHECK_TIMEOUT_SECONDS = 3.0
+
+
+class Patient(Protocol):
+    """An orchestrator or a participant."""
+
+    @property
+    def app(self) -> Celery: ...
+
+    @property
+    def broker(self) -> Broker: ...
+
+    @property
+    def engine(self) -> Engine | None: ...
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report. `remedy` says what to do about a problem."""
+
+    check: str
+    ok: bool
+    text: str
+    remedy: str = ""
+
+
+def examine(patient: Patient, start_worker: str) -> Iterator[Finding]:
+    """Every check, one after the other; `start_worker` is the command line that starts the patient's worker."""
+    yield _broker(patient)
+    yield from _settings(patient.app)
+    definitions: Mapping[str, Definition] = getattr(patient, "definitions", {})
+    if patient.broker.is_redis:
+        yield _visibility(patient, definitions)
+    if patient.engine is None:
+        remedy = "give create_participant a database_url"
+        yield Finding("database", False, "there is none: a command that comes twice is done twice", remedy)
+        return
+    try:
+        with reading(patient.engine) as connection:
+            yield Finding("database", True, f"{_place(patient.engine)} answers")
+            yield from _database(connection, start_worker)
+    except SQLAlchemyError as error:
+        why = one_line(str(getattr(error, "orig", None) or error))
+        remedy = "start the database, or correct the service's ..._DATABASE_URL"
+        yield Finding("database", False, f"{_place(patient.engine)} cannot be used: {why}", remedy)
+
+
+def _place(engine: Engine) -> str:
+    return engine.url.render_as_string(hide_password=True)
+
+
+# ---- broker and settings -----------------------------------------------------------------------------------------
+
+
+def _broker(patient: Patient) -> Finding:
+    publisher = Publisher(patient.app, patient.broker, CHECK_TIMEOUT_SECONDS)
+    place = patient.app.connection_for_write().as_uri()  # leaves the password out
+    try:
+        publisher.check()
+    except PublishFailed as error:
+        remedy = "start the broker, or correct CELERY_BROKER; sagas wait and go on by themselves"
+        return Finding("broker", False, f"{place}: {one_line(str(error))}", remedy)
+    finally:
+        publisher.close()
+    return Finding("broker", True, f"{place} answers")
+
+
+def _settings(app: Celery) -> Iterator[Finding]:
+    problems = settings_that_lose_messages(app)
+    for problem in problems:
+        remedy = "remove what changes it after create_orchestrator or create_participant"
+        yield Finding("settings", False, problem, remedy)
+    if not problems:
+        yield Finding("settings", True, "no Celery setting loses messages")
+
+
+def _visibility(patient: Patient, definitions: Mapping[str, Definition]) -> Finding:
+    """What a killed worker held comes back after the visibility timeout; until then only asking again helps."""
+    options = patient.app.conf.broker_transport_options or {}
+    seconds = float(options.get("visibility_timeout", 0))
+    if seconds != patient.broker.visibility_timeout_seconds:
+        text = f"the app's visibility timeout is {seconds:g} s, not {patient.broker.visibility_timeout_seconds:g} s"
+        return Finding("redis", False, text, "set it through CELERY_VISIBILITY_TIMEOUT_SECONDS alone")
+    nodes = [node for definition in definitions.values() for node in definition.nodes.values() if node.remote]
+    hasty = [node for node in nodes if node.may_give_up and node.give_up_after_seconds <= seconds]
+    if hasty:
+        text = (
+            f"step {hasty[0].name!r} is given up after {hasty[0].give_up_after_seconds:g} s, before what a killed "
+            f"worker held comes back ({seconds:g} s)"
+        )
+        return Finding("redis", False, text, "lower CELERY_VISIBILITY_TIMEOUT_SECONDS or raise give_up_after_seconds")
+    asks = f", asked again after {min(node.ask_again_after_seconds for node in nodes):g} s" if nodes else ""
+    return Finding("redis", True, f"what a killed worker held comes back after {seconds:g} s{asks}")
+
+
+# ---- database ------------------------------------------------------------------------------------------------------
+
+
+def _database(connection: Connection, start_worker: str) -> Iterator[Finding]:
+    yield from _sqlite(connection)
+    yield from _clock(connection)
+    has, needs = schema_versions(connection)
+    if has != needs:
+        text = f"its tables are of version {has or 'none'}, this release needs {needs}"
+        yield Finding("schema", False, text, "sagas db upgrade")
+        return
+    yield Finding("schema", True, f"version {has}")
+    for check in (_attention, _kept, _parked, _overdue(start_worker), _outbox(start_worker)):
+        yield check(connection)
+
+
+def _sqlite(connection: Connection) -> Iterator[Finding]:
+    if connection.dialect.name != "sqlite":
+        return
+    problems = health.sqlite_problems(connection)
+    for problem in problems:
+        yield Finding("sqlite", False, problem, "let the framework make the engine, and put the file on a local disk")
+    if not problems:
+        yield Finding("sqlite", True, "write-ahead log, synchronous, foreign keys, waits for locks")
+
+
+def _clock(connection: Connection) -> Iterator[Finding]:
+    clock = health.clock(connection)
+    if clock is None:
+        return
+    skew = abs(clock - time.time())
+    text = f"database and this process differ by {skew:.1f} s"
+    remedy = "synchronise both machines (NTP): retries and deadlines are early or late by that much"
+    yield Finding("clock", skew <= MAX_CLOCK_SKEW_SECONDS, text, remedy)
+
+
+def _attention(connection: Connection) -> Finding:
+    counts = health.count_by_status(connection, UNFINISHED)
+    stuck = counts.get("needs_attention", 0)
+    under_way = f"{counts.get('running', 0)} running, {counts.get('compensating', 0)} compensating"
+    text = f"{_many(stuck, 'saga needs', 'sagas need')} attention ({under_way})" if stuck else under_way
+    return Finding("sagas", stuck == 0, text, "sagas list --status needs_attention")
+
+
+def _kept(connection: Connection) -> Finding:
+    count = health.count_kept(connection)
+    text = f"{_many(count, 'message was', 'messages were')} kept for an operator" if count else "none kept"
+    return Finding("messages", count == 0, text, "sagas kept list, then requeue or discard each")
+
+
+def _parked(connection: Connection) -> Finding:
+    count = health.count_parked(connection)
+    text = f"{_many(count, 'command that kills its worker waits', 'commands that kill their worker wait')}"
+    return Finding("parked", count == 0, text if count else "no command kills its worker", "sagas kept list, requeue")
+
+
+def _overdue(start_worker: str) -> Callable[[Connection], Finding]:
+    def check(connection: Connection) -> Finding:
+        now = time.time()
+        count, since = health.overdue(connection, now - OVERDUE_SECONDS)
+        if not count or since is None:
+            return Finding("due", True, "nothing is overdue")
+        due = f"{_many(count, 'saga has', 'sagas have')} been due for up to {now - since:.0f} s"
+        text = f"{due}: no worker looks after them"
+        return Finding("due", False, text, f"{start_worker} (if one runs, read its log: is its broker there?)")
+
+    return check
+
+
+def _outbox(start_worker: str) -> Callable[[Connection], Finding]:
+    def check(connection: Connection) -> Finding:
+        count = health.outbox_before(connection, time.time() - OVERDUE_SECONDS)
+        text = f"{_many(count, 'message waits', 'messages wait')} in the outbox for more than {OVERDUE_SECONDS:g} s"
+        return Finding("outbox", count == 0, text if count else "nothing waits", start_worker)
+
+    return check
+
+
+def _many(count: int, one: str, more: str) -> str:
+    return f"{count} {one if count == 1 else more}"

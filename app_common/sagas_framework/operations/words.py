@@ -1,0 +1,32 @@
+"""Names and failures as people read them; nothing that a terminal would obey gets through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def in_words(name: str) -> str:
+    """`restaurant_service.create_ticket` and `create_ticket` both read `create ticket`."""
+    return name.rpartition(".")[2].replace("_", " ").strip()
+
+
+def reason_of(failure: object) -> str:
+    """A failure in one line: its message, or its type where it says nothing."""
+    if not isinstance(failure, Mapping):
+        return ""
+    return one_line(str(failure.get("message") or "")) or one_line(str(failure.get("type") or ""))
+
+
+def one_line(text: str) -> str:
+    """The first line of a text."""
+    lines = text.strip().splitlines()
+    return printable(lines[0]) if lines else ""
+
+
+def printable(text: str) -> str:
+    """The text without control characters: somebody else may have written it."""
+    return "".join(character for character in text if character.isprintable() or character in "\n\t")
+
+
+def times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
