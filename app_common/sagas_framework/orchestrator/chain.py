@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from sagas_framework.definition.steps import AsyncStep, Send, StepContext
+from sagas_framework.definition.steps import AsyncStep, Send, Step, StepContext
 from sagas_framework.engine.protocol import (
     Call,
     Dispatch,
@@ -33,7 +33,7 @@ from sagas_framework.orchestrator.instance import Instance, Work
 from sagas_framework.storage.database import is_bad_weather
 from sagas_framework.storage.instances import HistoryRow
 from sagas_framework.transport.wire import OutgoingMessage, command_message
-from sagas_framework.vocabulary.command import Failure
+from sagas_framework.vocabulary.command import Command, Failure
 from sagas_framework.vocabulary.correlation import Correlation
 from sagas_framework.vocabulary.identity import Direction, message_id
 
@@ -110,14 +110,17 @@ class Chain:
             effect.direction,
             effect.attempt,
             reply_queue=instance.definition.response_queue,
+            unconditional=effect.direction is Direction.COMPENSATION and _stands_alone(step, command),
         )
         return command_message(command, effect.message_id, effect.payload, correlation)
 
     def _unawaited(self, effect: Dispatch) -> OutgoingMessage:
-        compensation = self._instance.definition.nodes[effect.step].step.compensation
-        assert isinstance(compensation, Send)
+        step = self._instance.definition.nodes[effect.step].step
+        assert isinstance(step.compensation, Send)
+        command = step.compensation.command
         place = (self._orchestrator, self._instance.id, effect.step, Direction.COMPENSATION, effect.attempt)
-        return command_message(compensation.command, message_id(*place), effect.payload, Correlation(*place))
+        correlation = Correlation(*place, unconditional=_stands_alone(step, command))
+        return command_message(command, message_id(*place), effect.payload, correlation)
 
     # ---- user code --------------------------------------------------------------------------------------------
 
@@ -166,3 +169,8 @@ class Chain:
         if isinstance(compensation, Send):
             return compensation.command.encode_payload(compensation.payload(self._instance.data, context))
         return compensation(self._instance.data, context)
+
+
+def _stands_alone(step: Step, compensation: Command) -> bool:
+    """Whether who compensates has never heard of the action: it was local, or a command to another participant."""
+    return not (isinstance(step, AsyncStep) and step.command.queue == compensation.queue)

@@ -44,12 +44,13 @@ class Decision:
 RUN = Decision()
 
 
-def decide(memory: Memory, direction: Direction, attempt: int) -> Decision:
+def decide(memory: Memory, direction: Direction, attempt: int, *, unconditional: bool = False) -> Decision:
+    """`unconditional`: this compensation's action was never ours, so that our not knowing it means nothing."""
     if memory.parked and not _answered(memory, direction):
         return Decision(parked=True)
     if direction is Direction.ACTION:
         return _decide_action(memory, attempt)
-    return _decide_compensation(memory, attempt)
+    return _decide_compensation(memory, attempt, unconditional)
 
 
 def _answered(memory: Memory, direction: Direction) -> bool:
@@ -66,10 +67,10 @@ def _decide_action(memory: Memory, attempt: int) -> Decision:
     return RUN
 
 
-def _decide_compensation(memory: Memory, attempt: int) -> Decision:
+def _decide_compensation(memory: Memory, attempt: int, unconditional: bool) -> Decision:
     if memory.undo_outcome in (SUCCEEDED, UNNEEDED):
         return Decision(Answer(memory.undo_reply))
-    if memory.outcome != SUCCEEDED:
+    if memory.outcome != SUCCEEDED and not unconditional:
         return Decision(Answer(None), {"undo_attempt": attempt, "undo_outcome": UNNEEDED})
     if memory.undo_outcome == FAILED and attempt <= memory.undo_attempt:
         return Decision(_failure(memory.undo_failure, memory.undo_transient))

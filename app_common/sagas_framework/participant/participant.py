@@ -181,7 +181,7 @@ class Participant:
         place = order.place
         with engine.begin() as connection, lent_session(connection) as session:
             remembered = memory.take(connection, order.key, time.time())
-            decision = barrier.decide(remembered, place.direction, place.attempt)
+            decision = barrier.decide(remembered, place.direction, place.attempt, unconditional=place.unconditional)
             if decision.parked:
                 raise Parked
             if decision.answer is not None:

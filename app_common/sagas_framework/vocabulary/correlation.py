@@ -24,7 +24,8 @@ class Correlation:
     """Which attempt of which step of which saga a message belongs to.
 
     A command carries `reply_queue` (None: nobody waits for an answer); a reply carries `in_reply_to`, the id of
-    the command it answers, and, when it is a failure, `failure_kind`.
+    the command it answers, and, when it is a failure, `failure_kind`. `unconditional` is said of a compensation whose
+    action was never a command to the same queue: its participant cannot know whether there is something to undo.
     """
 
     orchestrator: str
@@ -36,6 +37,7 @@ class Correlation:
     in_reply_to: str | None = None
     failure_kind: FailureKind | None = None
     traceparent: str | None = None
+    unconditional: bool = False
 
     def to_header(self) -> dict[str, Any]:
         header: dict[str, Any] = {
@@ -49,6 +51,8 @@ class Correlation:
             value = getattr(self, name)
             if value is not None:
                 header[name] = str(value)
+        if self.unconditional:
+            header["unconditional"] = True
         return header
 
     @classmethod
@@ -70,6 +74,7 @@ class Correlation:
                 in_reply_to=_optional_text(header.get("in_reply_to")),
                 failure_kind=FailureKind(kind) if kind is not None else None,
                 traceparent=_optional_text(header.get("traceparent")),
+                unconditional=header.get("unconditional") is True,
             )
         except (KeyError, TypeError, ValueError):
             return None
