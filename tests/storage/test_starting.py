@@ -1,5 +1,6 @@
 """start(): one transaction with the caller's rows, nothing sent before it has committed."""
 
+from functools import partial
 from threading import Barrier, Thread
 
 import pytest
@@ -189,7 +190,7 @@ def test_of_concurrent_starts_with_one_key_one_starts_and_the_others_learn_its_i
             handles.append(bench.start(OrderSaga, OrderData(number), session, "key"))
 
     benches = [Bench(engine, OrderSaga) for _ in range(4)]
-    in_threads([lambda b=bench, n=number: begin(b, n) for number, bench in enumerate(benches)])
+    in_threads([partial(begin, bench, number) for number, bench in enumerate(benches)])
     assert len({handle.saga_id for handle in handles}) == 1
     assert sorted(handle.created for handle in handles) == [False, False, False, True]
     assert sum(len(bench.publisher.published) for bench in benches) == 1

@@ -92,7 +92,7 @@ def finish(order: OrderData, step: StepContext) -> None:
 
 class OrderSaga(Saga[OrderData]):
     response_queue = "order_replies"
-    steps = [
+    steps = (
         SyncStep("reserve", action=reserve, compensation=release),
         AsyncStep(
             "create",
@@ -106,7 +106,7 @@ class OrderSaga(Saga[OrderData]):
         AsyncStep("charge", CHARGE, action=ask, kind=PIVOT),
         AsyncStep("approve", APPROVE, action=ask, kind=RETRIABLE, retry=QUICKLY),
         SyncStep("finish", action=finish),
-    ]
+    )
 
 
 def void(order: OrderData, step: StepContext) -> Ask:
@@ -117,7 +117,7 @@ class QuietSaga(Saga[OrderData]):
     """Its compensation is one that nobody awaits."""
 
     response_queue = "order_replies"
-    steps = [
+    steps = (
         AsyncStep("create", CREATE, action=ask, compensation=send(REJECT, void, awaited=False)),
         AsyncStep("charge", CHARGE, action=ask, kind=PIVOT),
-    ]
+    )
