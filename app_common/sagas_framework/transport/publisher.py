@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,17 +39,18 @@ class Publisher:
     def publish(self, messages: Sequence[OutgoingMessage]) -> None:
         """Sends all of them, in order; raises PublishFailed when the broker did not confirm each one.
 
-        A connection that has gone stale while idle is replaced once. Sending a message twice is harmless here:
-        every message is deduplicated where it arrives.
+        A connection that has gone stale while idle is replaced once, unless noticing it took all the time there was.
+        Sending a message twice is harmless here: every message is deduplicated where it arrives.
         """
         if not messages:
             return
         fresh = self._producer() is None
+        last_moment = time.monotonic() + self._timeout_seconds
         try:
             self._publish(messages)
         except PublishFailed:
             self.close()
-            if fresh:
+            if fresh or time.monotonic() >= last_moment:
                 raise
             self._publish(messages)
 
@@ -114,7 +116,8 @@ class Publisher:
         connection = self._app.connection_for_write(
             heartbeat=0, connect_timeout=CONNECT_TIMEOUT_SECONDS, transport_options=options
         )
-        connection.connect()
+        # Not `connect()`: that one sleeps for two seconds before it tries once more.
+        connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=CONNECT_TIMEOUT_SECONDS)
         self._held.connection = connection
         self._held.pid = os.getpid()
         self._held.queues = {}
