@@ -123,7 +123,6 @@ class StepPage:
     attempt: int
     failure: Mapping[str, Any] | None
     retry_at: datetime | None
-    stuck: bool
     events: list[EventPage]
 
     @property
@@ -150,7 +149,8 @@ class SagaPage:
     duration: str | None
     failure: Mapping[str, Any] | None
     failed_step: str | None
-    current_step: str | None
+    situation: str
+    """What it waits for, or why it stopped."""
     order: Order | None
     order_badge: Badge | None
     steps: list[StepPage] = field(default_factory=list)
@@ -179,7 +179,7 @@ def _saga(saga: SagaSummary, order: Order | None, steps: Sequence[StepPage], his
         duration=None if saga.ended_at is None else duration(saga.ended_at - saga.created_at),
         failure=saga.failure,
         failed_step=saga.failed_step and title(saga.failed_step),
-        current_step=saga.current_step and title(saga.current_step),
+        situation=saga.situation[:1].upper() + saga.situation[1:],
         order=order,
         order_badge=None if order is None else ORDER_STATUSES[OrderStatus(order.status)],
         steps=list(steps),
@@ -200,7 +200,6 @@ def _step(step: StepView, history: Sequence[EventPage]) -> StepPage:
         attempt=step.attempt,
         failure=step.failure,
         retry_at=step.retry_at,
-        stuck=step.stuck,
         events=_without_repeated_failures(event for event in history if event.step == step.name),
     )
 

@@ -146,7 +146,10 @@ def test_every_phase_of_a_step_has_a_word(show: Callable[[SagaDetails], FlaskCli
 
 def test_a_step_that_needs_an_operator_says_so(show: Callable[[SagaDetails], FlaskClient]) -> None:
     stuck = replace(a_step("create_ticket", "undoing"), stuck=True, failure=REFUSAL)
-    assert "<span>Stuck</span>" in show(a_saga("needs_attention", [stuck], [])).get(f"/sagas/{SAGA_ID}").text
+    saga = replace(a_saga("needs_attention", [stuck], []), situation="undoing create ticket failed: no such ticket")
+    html = show(saga).get(f"/sagas/{SAGA_ID}").text
+    assert "<span>Stuck</span>" in html
+    assert "Undoing create ticket failed: no such ticket. " in html and f"sagas retry {SAGA_ID}" in html
 
 
 def test_rejecting_the_order_does_not_read_as_done_while_the_order_is_fine() -> None:
