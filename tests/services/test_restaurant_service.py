@@ -21,6 +21,11 @@ def create_tables() -> Callable[[Engine], None]:
     return models.create_tables
 
 
+@pytest.fixture(autouse=True)
+def a_kitchen_with_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(BUSY, raising=False)
+
+
 def create(step_with: StepMaker, *quantities: int) -> int:
     items = [create_ticket_message.OrderItem("Ramen", quantity) for quantity in quantities]
     payload = create_ticket_message.Payload(order_id=7, customer_id=73, items=items)
