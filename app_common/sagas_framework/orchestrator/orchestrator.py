@@ -65,7 +65,7 @@ class Orchestrator:
         for definition in self.definitions.values():
             for name in _response_task_names(definition):
                 if name not in self.app.tasks:
-                    self.app.task(name=name, Strategy=self._inbox.strategy)(_handled_in_batches)
+                    self.app.task(name=name, shared=False, Strategy=self._inbox.strategy)(_handled_in_batches)
 
     def due_sagas(self) -> DueSagas:
         """The chore that the delivery thread of a worker runs."""

@@ -12,10 +12,10 @@ from typing import Any
 from celery import Celery, Task
 from celery.exceptions import Ignore, Reject, Retry
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from sagas_framework.errors import PublishFailed, TransientError
+from sagas_framework.errors import PublishFailed, TransientError, in_one_line
 from sagas_framework.participant import barrier
 from sagas_framework.participant.barrier import Answer
 from sagas_framework.participant.gate import Gate
@@ -83,7 +83,7 @@ class Participant:
             self.perform(task, saga_id, payload, work)
 
         task_body.__doc__ = function.__doc__
-        self.app.task(bind=True, name=work.task)(task_body)
+        self.app.task(bind=True, shared=False, name=work.task)(task_body)
 
     # ---- one command ------------------------------------------------------------------------------------------
 
@@ -98,16 +98,18 @@ class Participant:
                 self._begin(order)
                 self._send(order, self._answer(order, work))
         except _CELERY_OWN:
+            self._finish(order)
             raise
         except Parked:
             logger.warning("%s of saga %s waits with the operator", order.task, saga_id)
         except Exception as error:
-            if not (isinstance(error, PublishFailed) or is_bad_weather(error)):
+            if isinstance(error, PublishFailed) or is_bad_weather(error):
+                self._finish(order)
+            else:  # it counts like a killed worker: what can never be answered must not come back for ever
                 logger.exception("%s of saga %s could not be answered", order.task, saga_id)
-            logger.warning("%s of saga %s is given back: %s", order.task, saga_id, str(error).splitlines()[0])
-            raise Reject(str(error), requeue=True) from error
-        finally:
-            self._finish(order)
+            logger.warning("%s of saga %s is given back: %s", order.task, saga_id, in_one_line(error))
+            raise Reject(in_one_line(error), requeue=True) from error
+        self._finish(order)
 
     def _begin(self, order: Order) -> None:
         """A redelivered command may be what killed the worker: it runs alone, and is counted before it is begun."""
@@ -125,7 +127,7 @@ class Participant:
         raise Parked
 
     def _finish(self, order: Order) -> None:
-        """However it ended, it ended: the process is alive, so the command is no poison."""
+        """It ended, and the process is alive: the command is no poison."""
         if order.redelivered and self.engine is not None:
             try:
                 with self.engine.begin() as connection:
@@ -169,12 +171,17 @@ class Participant:
         """The handler's writes and the memory of them commit together.
 
         A handler that raises takes its whole transaction with it. Its failure is then remembered in a second one,
-        which looks at the memory anew: a compensation may have come in between.
+        which looks at the memory anew: a compensation may have come in between. So does what the database refused
+        only at the end, a deferred constraint for example.
         """
         try:
             return self._transaction(order, engine, lambda context: _outcome(work, order, context))
         except _Refusal as refusal:
             answer = refusal.answer
+        except DBAPIError as error:
+            if is_bad_weather(error):
+                raise
+            answer = Answer(failure=Failure.of(error), kind=FailureKind.REFUSED)
         return self._transaction(order, engine, lambda context: answer)
 
     def _transaction(self, order: Order, engine: Engine, run: Callable[[HandlerContext], Answer]) -> Answer:
