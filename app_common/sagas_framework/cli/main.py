@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,11 +14,26 @@ from sagas_framework.cli.target import app_option
 from sagas_framework.errors import SagasError
 from sagas_framework.operations.words import one_line
 
+INTERRUPTED = 130
 _NO_TABLE = ("no such table", "no such column", "does not exist")
 
 
 class Commands(click.Group):
-    """Turns what is raised on purpose, and what a database raises, into one line and exit code 1."""
+    """Turns what is raised on purpose, and what a database raises, into one line on stderr.
+
+    The exit code is then 1, or 2 where the command line itself was wrong.
+    """
+
+    def main(self, *args: Any, **options: Any) -> NoReturn:
+        options["standalone_mode"] = False
+        try:
+            result = super().main(*args, **options)
+        except click.ClickException as error:
+            _tell(error)
+            sys.exit(error.exit_code)
+        except click.Abort:
+            sys.exit(INTERRUPTED)
+        sys.exit(result if isinstance(result, int) else 0)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -31,6 +46,16 @@ class Commands(click.Group):
             raise click.ClickException(_of_database(error)) from error
         except LookupError as error:
             raise click.ClickException(one_line(str(error))) from error
+
+
+def _tell(error: click.ClickException) -> None:
+    text = error.format_message()
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        if len(text.splitlines()) > 1:  # a group without a command: its help
+            error.show()
+            return
+        text = f"{text.rstrip('.')} (see `{error.ctx.command_path} --help`)"
+    click.echo(f"sagas: {text}", err=True)
 
 
 def _of_database(error: SQLAlchemyError) -> str:

@@ -111,7 +111,9 @@ def _load(name: str) -> Orchestrator | Participant:
             return found
     if attribute and hasattr(module, attribute):
         kind = type(getattr(module, attribute)).__name__
-        raise click.ClickException(f"{name} is a {kind}; name what create_orchestrator or create_participant returned")
+        raise click.ClickException(
+            f"{name} is of the class {kind}; name what create_orchestrator or create_participant returned"
+        )
     wanted = attribute or " or ".join(_DEFAULT_ATTRIBUTES)
     raise click.ClickException(f"{module_name} has no {wanted}; name it with --app {module_name}:ATTRIBUTE")
 

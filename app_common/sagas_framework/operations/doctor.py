@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,6 +13,8 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from sagas_framework.definition.graph import Definition
+from sagas_framework.definition.steps import AsyncStep, Send
+from sagas_framework.engine.state import Phase, SagaState, StepState
 from sagas_framework.errors import PublishFailed
 from sagas_framework.operations.words import one_line
 from sagas_framework.storage import health
@@ -24,6 +27,8 @@ from sagas_framework.transport.publisher import Publisher
 OVERDUE_SECONDS = 30.0
 """A worker looks every half second: what has been due for so long, nobody looks after."""
 
+MANY_ASKS = 3
+LOOKED_AT_FOR_SILENCE = 200
 MAX_CLOCK_SKEW_SECONDS = 2.0
 CHECK_TIMEOUT_SECONDS = 3.0
 
@@ -65,7 +70,7 @@ def examine(patient: Patient, start_worker: str) -> Iterator[Finding]:
     try:
         with reading(patient.engine) as connection:
             yield Finding("database", True, f"{_place(patient.engine)} answers")
-            yield from _database(connection, start_worker)
+            yield from _database(connection, start_worker, definitions)
     except SQLAlchemyError as error:
         why = one_line(str(getattr(error, "orig", None) or error))
         remedy = "start the database, or correct the service's ..._DATABASE_URL"
@@ -123,7 +128,7 @@ def _visibility(patient: Patient, definitions: Mapping[str, Definition]) -> Find
 # ---- database ------------------------------------------------------------------------------------------------------
 
 
-def _database(connection: Connection, start_worker: str) -> Iterator[Finding]:
+def _database(connection: Connection, start_worker: str, definitions: Mapping[str, Definition]) -> Iterator[Finding]:
     yield from _sqlite(connection)
     yield from _clock(connection)
     has, needs = schema_versions(connection)
@@ -134,6 +139,8 @@ def _database(connection: Connection, start_worker: str) -> Iterator[Finding]:
     yield Finding("schema", True, f"version {has}")
     for check in (_attention, _kept, _parked, _overdue(start_worker), _outbox(start_worker)):
         yield check(connection)
+    if definitions:
+        yield _silence(connection, definitions)
 
 
 def _sqlite(connection: Connection) -> Iterator[Finding]:
@@ -162,6 +169,27 @@ def _attention(connection: Connection) -> Finding:
     under_way = f"{counts.get('running', 0)} running, {counts.get('compensating', 0)} compensating"
     text = f"{_many(stuck, 'saga needs', 'sagas need')} attention ({under_way})" if stuck else under_way
     return Finding("sagas", stuck == 0, text, "sagas list --status needs_attention")
+
+
+def _silence(connection: Connection, definitions: Mapping[str, Definition]) -> Finding:
+    """Which queues nobody seems to serve, told from the sagas that were started first."""
+    silent: Counter[str] = Counter()
+    for saga, state in health.oldest_unfinished(connection, LOOKED_AT_FOR_SILENCE):
+        for name, step in SagaState.from_json(state).steps.items():
+            if step.awaited is not None and step.awaited.asks >= MANY_ASKS:
+                silent[_queue(definitions.get(saga), name, step)] += 1
+    if not silent:
+        return Finding("replies", True, "no command is asked again and again")
+    queues = ", ".join(f"{queue} ({count})" for queue, count in silent.most_common())
+    text = f"commands to these queues were asked {MANY_ASKS} times and more without an answer: {queues}"
+    return Finding("replies", False, text, "start (or look into) the workers that take messages from these queues")
+
+
+def _queue(definition: Definition | None, name: str, step: StepState) -> str:
+    declared = definition.nodes[name].step if definition and name in definition.nodes else None
+    if step.phase is Phase.UNDOING and declared is not None and isinstance(declared.compensation, Send):
+        return declared.compensation.command.queue
+    return declared.command.queue if isinstance(declared, AsyncStep) else f"that of step {name!r}"
 
 
 def _kept(connection: Connection) -> Finding:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from sqlalchemy import Connection, func, select, text
 
 from sagas_framework.storage.database import SQLITE_BUSY_TIMEOUT_MILLISECONDS
@@ -61,3 +64,9 @@ def count_kept(connection: Connection) -> int:
 
 def count_parked(connection: Connection) -> int:
     return int(connection.scalar(select(func.count()).where(participant_memory.c.parked)) or 0)
+
+
+def oldest_unfinished(connection: Connection, limit: int) -> Sequence[tuple[str, dict[str, Any]]]:
+    """(saga, state) of those that were started first and wait for something."""
+    statement = select(instances.c.saga, instances.c.state).order_by(instances.c.id).limit(limit)
+    return connection.execute(statement.where(instances.c.status.in_(("running", "compensating")))).tuples().all()
