@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sagas_framework.vocabulary.correlation import Correlation
+from sagas_framework.vocabulary.text import storable
 
 logger = logging.getLogger(__name__)
 
@@ -33,11 +34,11 @@ class Delivery:
 
     @property
     def task(self) -> str:
-        return str(self.headers.get("task"))
+        return storable(str(self.headers.get("task")))
 
     @property
     def message_id(self) -> str:
-        return str(self.headers.get("id"))[:255]
+        return storable(str(self.headers.get("id"))[:255])
 
     @property
     def queue(self) -> str | None:

@@ -14,6 +14,7 @@ from sagas_framework.vocabulary.command import Command, Failure
 from sagas_framework.vocabulary.correlation import HEADER, Correlation
 from sagas_framework.vocabulary.identity import reply_id
 from sagas_framework.vocabulary.names import failure_task_name, success_task_name
+from sagas_framework.vocabulary.text import holds_nul
 
 _EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
@@ -111,7 +112,7 @@ def read_arguments(body: bytes | str, content_type: str | None) -> tuple[Any, An
         raise Unreadable("its arguments are not [saga_id, payload]")
     if too_deep(arguments):
         raise Unreadable("its payload is nested too deeply")
-    if "\\u0000" in (body if isinstance(body, str) else body.decode()):
+    if holds_nul(body if isinstance(body, str) else body.decode()):
         raise Unreadable("it contains NUL characters, which no database text can hold")
     return arguments[0], arguments[1]
 

@@ -1,7 +1,7 @@
 """Payloads to JSON values and back, checked against the dataclass that the message declares.
 
-Sending is strict: what does not match, or has a field too many, is refused before it leaves. Receiving
-checks every declared field just as strictly, but tolerates unknown ones, so that senders can move first.
+Sending is strict: what does not match, has a field too many, or would not be read, is refused before it leaves.
+Receiving checks every declared field just as strictly, but tolerates unknown ones, so that senders can move first.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from sagas_framework.errors import PayloadRefused
+from sagas_framework.vocabulary.text import holds_nul
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_PAYLOAD_BYTES = MAX_BODY_BYTES - 64 * 1024  # what surrounds a payload in a body is small
@@ -33,8 +34,13 @@ def encode(contract: Any, value: Any, what: str) -> Any:
         raise PayloadRefused(what, str(error)) from error
     if len(raw) > MAX_PAYLOAD_BYTES:
         raise PayloadRefused(what, f"it is {len(raw)} bytes long; at most {MAX_PAYLOAD_BYTES} are sent")
+    if holds_nul(raw.decode()):
+        raise PayloadRefused(what, "it contains NUL characters, which no database text can hold")
     _validate(contract, raw, what, extra="forbid")
-    return json.loads(raw)
+    encoded = json.loads(raw)
+    if too_deep([encoded]):  # as it is measured where it is read: inside its message
+        raise PayloadRefused(what, f"it is nested more than {MAX_DEPTH - 1} levels deep")
+    return encoded
 
 
 def decode(contract: Any, value: Any, what: str) -> Any:

@@ -8,9 +8,11 @@ from typing import Any
 
 from sagas_framework.errors import DefinitionError
 from sagas_framework.vocabulary import codec
+from sagas_framework.vocabulary.text import storable
 
 MAX_TRACEBACK_CHARACTERS = 20_000
 MAX_MESSAGE_CHARACTERS = 2_000
+MAX_NAME_CHARACTERS = 255
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,9 @@ class Failure:
         text = "".join(tracebacks.format_exception(error))
         return cls(
             type=kind.__qualname__,
-            message=str(error)[:MAX_MESSAGE_CHARACTERS],
+            message=storable(str(error)[:MAX_MESSAGE_CHARACTERS]),
             module=kind.__module__,
-            traceback=text[-MAX_TRACEBACK_CHARACTERS:],
+            traceback=storable(text[-MAX_TRACEBACK_CHARACTERS:]),
         )
 
     @classmethod
@@ -79,9 +81,9 @@ class Failure:
         if isinstance(trace, list):
             trace = "".join(str(line) for line in trace)
         return cls(
-            type=str(value.get("type") or "UnknownFailure"),
+            type=str(value.get("type") or "UnknownFailure")[:MAX_NAME_CHARACTERS],
             message=str(value.get("message") or "")[:MAX_MESSAGE_CHARACTERS],
-            module=str(value.get("module") or ""),
+            module=str(value.get("module") or "")[:MAX_NAME_CHARACTERS],
             traceback=str(trace)[-MAX_TRACEBACK_CHARACTERS:],
         )
 

@@ -7,9 +7,12 @@ from enum import StrEnum
 from typing import Any
 
 from sagas_framework.vocabulary.identity import Direction
+from sagas_framework.vocabulary.text import is_storable
 
 HEADER = "sagas"
+MAX_ATTEMPT = 2**31 - 1  # as the databases hold it
 _MAX_TEXT = 255
+_MAX_NAME = 120
 
 
 class FailureKind(StrEnum):
@@ -62,14 +65,13 @@ class Correlation:
         if not isinstance(header, dict):
             return None
         try:
-            attempt = int(header["attempt"])
             kind = header.get("failure_kind")
             return cls(
-                orchestrator=_text(header["orchestrator"]),
-                saga=_text(header["saga"]),
+                orchestrator=_text(header["orchestrator"], _MAX_NAME),
+                saga=_text(header["saga"], _MAX_NAME),
                 step=_text(header["step"]),
                 direction=Direction(header["direction"]),
-                attempt=attempt,
+                attempt=_attempt(header["attempt"]),
                 reply_queue=_optional_text(header.get("reply_queue")),
                 in_reply_to=_optional_text(header.get("in_reply_to")),
                 failure_kind=FailureKind(kind) if kind is not None else None,
@@ -88,9 +90,15 @@ def place_of_stranger(task: str, message_id: str, saga_id: Any) -> Correlation:
     return Correlation("", str(saga_id)[:120], f"{task}:{message_id}"[:_MAX_TEXT], Direction.ACTION, 1)
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value or len(value) > _MAX_TEXT:
+def _text(value: Any, limit: int = _MAX_TEXT) -> str:
+    if not isinstance(value, str) or not value or len(value) > limit or not is_storable(value):
         raise ValueError("not a short text")
+    return value
+
+
+def _attempt(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_ATTEMPT:
+        raise ValueError("not the number of an attempt")
     return value
 
 

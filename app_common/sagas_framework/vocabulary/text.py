@@ -1,0 +1,23 @@
+"""What every database and broker can hold: text without NUL and without halves of surrogate pairs."""
+
+from __future__ import annotations
+
+import re
+
+_NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_INSTEAD = "\N{REPLACEMENT CHARACTER}"
+
+
+def storable(text: str) -> str:
+    """The text with a replacement character for what PostgreSQL does not take."""
+    return _SURROGATES.sub(_INSTEAD, text.replace("\x00", _INSTEAD))
+
+
+def is_storable(text: str) -> bool:
+    return "\x00" not in text and _SURROGATES.search(text) is None
+
+
+def holds_nul(json_text: str) -> bool:
+    """Whether JSON says `\\u0000` (and not an escaped backslash with those letters after it)."""
+    return "\\u0000" in json_text and _NUL_IN_JSON.search(json_text) is not None
