@@ -213,7 +213,8 @@ def _settled_ids(walk: Walk, name: str, step: StepState) -> set[str]:
 def _(entry: Tick, walk: Walk) -> None:
     if walk.saga.paused or walk.saga.ended:
         return
-    for name, step in list(walk.steps.items()):
+    for name in list(walk.steps):
+        step = walk.step(name)  # as it is by now: giving one up may have ended another's wait
         if step.retry_at is not None and step.retry_at <= entry.now:
             _try_again(walk, name)
         elif step.awaited is not None:
@@ -271,8 +272,8 @@ def _(entry: Confirmed, walk: Walk) -> None:
 
 @_apply.register
 def _(entry: Retry, walk: Walk) -> None:
-    if walk.saga.ended:
-        walk.effects.append(Refuse("it has ended"))
+    if walk.saga.ended or walk.saga.paused:
+        walk.effects.append(Refuse("it has ended" if walk.saga.ended else "it is paused; resume it first"))
         return
     walk.record("operator_retry", reason=entry.reason)
     for name, step in list(walk.steps.items()):

@@ -161,7 +161,8 @@ class Walk:
         """Turn round: nothing new starts, and what was or may have been done is undone against the edges."""
         if self.saga.failing:
             return
-        self.change(failing=True, failed_step=name, failed_at=self.now, failure=failure)
+        # A hook of the success that raised is no trouble any more: that success will not be.
+        self.change(failing=True, failed_step=name, failed_at=self.now, failure=failure, closing_failure=None)
         self.record("compensating", name, failure=failure.to_wire())
         for other, step in list(self.steps.items()):
             if step.phase is Phase.ACTING and step.retry_at is not None:
