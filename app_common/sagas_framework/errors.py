@@ -18,6 +18,11 @@ Each says what happened, where, and what to do about it.
 from __future__ import annotations
 
 
+def in_one_line(error: BaseException) -> str:
+    """The first line of what an error says, or its type where it says nothing."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
 class SagasError(Exception):
     """Base of every error the framework raises on purpose."""
 

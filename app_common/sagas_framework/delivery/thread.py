@@ -9,7 +9,7 @@ from typing import Any
 
 from celery import Celery, bootsteps
 
-from sagas_framework.errors import PublishFailed
+from sagas_framework.errors import PublishFailed, in_one_line
 from sagas_framework.storage.database import is_bad_weather
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class DeliveryThread(threading.Thread):
             pause = self._backoff_seconds
             self._backoff_seconds = min(pause * 2, LONGEST_BACKOFF_SECONDS)
             if isinstance(error, PublishFailed) or is_bad_weather(error):
-                logger.warning("delivery waits %.1f s: %s", pause, str(error).splitlines()[0])
+                logger.warning("delivery waits %.1f s: %s", pause, in_one_line(error))
             else:
                 logger.exception("delivery failed; it tries again in %.1f s", pause)
             return pause

@@ -7,10 +7,11 @@ import time
 from collections.abc import Sequence
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from sagas_framework.delivery.kept import kept_of
 from sagas_framework.engine.protocol import Reply
-from sagas_framework.errors import PublishFailed
+from sagas_framework.errors import PublishFailed, in_one_line
 from sagas_framework.orchestrator.advance import Advancer, Arrival
 from sagas_framework.storage import keeping
 from sagas_framework.storage.database import is_bad_weather
@@ -48,7 +49,8 @@ class ReplyBatches:
             raise GiveBack(str(error)) from error
         except Exception as error:
             if is_bad_weather(error):
-                raise TryLater(f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
+                self._forget(deliveries)
+                raise TryLater(f"{type(error).__name__}: {in_one_line(error)}") from error
             raise
 
     def _handle(self, deliveries: Sequence[Delivery], poison: Sequence[Delivery] = ()) -> None:
@@ -83,6 +85,16 @@ class ReplyBatches:
         for delivery in alone:
             self._count([delivery])
             self._handle([delivery])
+
+    def _forget(self, deliveries: Sequence[Delivery]) -> None:
+        """The weather is to blame and the process is alive: these begun deliveries do not count."""
+        suspects = [delivery.message_id for delivery in deliveries if delivery.redelivered]
+        if suspects:
+            try:
+                with self._engine.begin() as connection:
+                    keeping.forget_deliveries(connection, suspects)
+            except SQLAlchemyError as error:
+                logger.warning("the counts of %d deliveries stay: %s", len(suspects), in_one_line(error))
 
     def _count(self, deliveries: Sequence[Delivery]) -> None:
         if deliveries:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
@@ -22,6 +22,7 @@ POOL_SIZE = 10
 # PostgreSQL's SQLSTATE classes and codes for what passes by itself: connection trouble, serialization failure,
 # deadlock, lock time-out, a server that is shutting down or starting, too many connections.
 _WEATHER_CLASSES = ("08",)
+_ON_A_LOST_CONNECTION = "8s2b"  # SQLAlchemy's code, when somebody caught the loss itself and went on
 _WEATHER_CODES = ("40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300", "25006")
 
 
@@ -99,6 +100,8 @@ def is_bad_weather(error: BaseException) -> bool:
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
         if isinstance(current, PoolTimeout) or (isinstance(current, DBAPIError) and _passes_by_itself(current)):
+            return True
+        if isinstance(current, PendingRollbackError) and current.code == _ON_A_LOST_CONNECTION:
             return True
         seen.add(id(current))
         current = current.__cause__ or current.__context__
