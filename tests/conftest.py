@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from local_stack.messages import StackError
 from tests.support import databases
-from tests.support.embedded_redis import embedded_redis
+from tests.support.own_brokers import own_broker
 from tests.support.servers import RABBITMQ, SERVERS, postgresql_database, rabbitmq_vhost
 
 BOTH_DATABASES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql))
@@ -71,8 +71,8 @@ def engine(database_url: str) -> Iterator[Engine]:
 def redis_url() -> Iterator[str]:
     """The embedded Redis, on a unix socket, for this run alone."""
     try:
-        with embedded_redis() as url:
-            yield url
+        with own_broker("redis") as broker:
+            yield broker.url
     except StackError as error:
         _missing(str(error))
 

@@ -15,7 +15,7 @@ class Workers:
     """Workers are named by the module that holds their app, with `#2` and so on for a second one of it."""
 
     def __init__(self, environment: Mapping[str, str], logs: Path) -> None:
-        self.environment = environment
+        self.environment = dict(environment)
         self._logs = logs
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 

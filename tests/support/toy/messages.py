@@ -17,3 +17,5 @@ class Done:
 
 
 work = Command("toy.work", queue=QUEUE, payload=Work, response=Done)
+refuse = Command("toy.refuse", queue=QUEUE, payload=Work)
+take_note = Command("toy.take_note", queue=QUEUE, payload=Work)

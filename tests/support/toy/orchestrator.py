@@ -2,7 +2,7 @@ import os
 import signal
 from dataclasses import dataclass
 
-from sagas_framework import AsyncStep, Saga, StepContext, create_orchestrator
+from sagas_framework import AsyncStep, Saga, StepContext, create_orchestrator, send
 from sagas_framework.environment import read_broker, read_database_url
 from tests.support.toy import messages
 
@@ -28,7 +28,19 @@ class ToySaga(Saga[ToyData]):
     steps = (AsyncStep("work", messages.work, work_to_do, on_success=on_done),)
 
 
+class UnawaitedSaga(Saga[ToyData]):
+    """What its first step did is undone by a command that nobody awaits."""
+
+    response_queue = "toy.responses"
+    steps = (
+        AsyncStep("work", messages.work, work_to_do, compensation=send(messages.take_note, work_to_do, awaited=False)),
+        AsyncStep("refuse", messages.refuse, work_to_do),
+    )
+
+
+SAGAS = [ToySaga, UnawaitedSaga]
+
 orchestrator = create_orchestrator(
-    "toy", broker=read_broker(), database_url=read_database_url("ORCHESTRATOR"), sagas=[ToySaga]
+    "toy", broker=read_broker(), database_url=read_database_url("ORCHESTRATOR"), sagas=SAGAS
 )
 app = orchestrator.app
