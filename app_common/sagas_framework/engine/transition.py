@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any
 
-from sagas_framework.definition.graph import Definition, Node
+from sagas_framework.definition.graph import Definition
 from sagas_framework.definition.steps import AsyncStep, StepKind
+from sagas_framework.engine import acts, clock
 from sagas_framework.engine.protocol import (
     Call,
     Cancel,
@@ -16,9 +17,7 @@ from sagas_framework.engine.protocol import (
     Foreign,
     Input,
     Pause,
-    Publish,
     Raised,
-    Refuse,
     Reply,
     Resume,
     Retry,
@@ -35,9 +34,6 @@ from sagas_framework.vocabulary.identity import Direction, message_id
 
 START_RELAY_SECONDS = 2.0
 """How soon the due loop looks after a start whose process may have died between commit and publish."""
-
-LONGEST_ASK_AGAIN_FACTOR = 10
-"""Asking again doubles its interval up to this many times the step's own."""
 
 
 @dataclass(frozen=True)
@@ -63,29 +59,6 @@ def transition(definition: Definition, identity: Identity, state: SagaState, ent
     _apply(entry, walk)
     walk.proceed()
     return Transition(walk.result(), tuple(walk.effects))
-
-
-def next_due(definition: Definition, state: SagaState) -> float | None:
-    """When this saga must be looked at although nothing arrives for it; None: never."""
-    if state.ended or state.paused:
-        return None
-    times = [] if state.deadline_at is None else [state.deadline_at]
-    for name, step in state.steps.items():
-        if step.retry_at is not None:
-            times.append(step.retry_at)
-        if step.awaited is not None:
-            times.append(step.awaited.ask_at)
-            give_up_at = _give_up_at(definition.nodes[name], step)
-            if give_up_at is not None:
-                times.append(give_up_at)
-    return min(times, default=None)
-
-
-def _give_up_at(node: Node, step: StepState) -> float | None:
-    if step.phase is not Phase.ACTING or not node.may_give_up or step.awaited is None:
-        return None
-    confirmed_at = step.awaited.confirmed_at
-    return None if confirmed_at is None else confirmed_at + node.give_up_after_seconds
 
 
 @singledispatch
@@ -206,134 +179,34 @@ def _settled_ids(walk: Walk, name: str, step: StepState) -> set[str]:
     }
 
 
-# ---- time --------------------------------------------------------------------------------------------------------
+# ---- time and operators ------------------------------------------------------------------------------------------
 
 
 @_apply.register
 def _(entry: Tick, walk: Walk) -> None:
-    if walk.saga.paused or walk.saga.ended:
-        return
-    for name in list(walk.steps):
-        step = walk.step(name)  # as it is by now: giving one up may have ended another's wait
-        if step.retry_at is not None and step.retry_at <= entry.now:
-            _try_again(walk, name)
-        elif step.awaited is not None:
-            _ask_again_or_give_up(walk, name, step)
-    if walk.saga.deadline_at is not None and walk.saga.deadline_at <= entry.now:
-        _deadline_passed(walk)
-
-
-def _try_again(walk: Walk, name: str) -> None:
-    if walk.step(name).phase is Phase.UNDOING:
-        walk.call_compensation(name)
-    else:
-        walk.call_action(name)
-
-
-def _ask_again_or_give_up(walk: Walk, name: str, step: StepState) -> None:
-    node, awaited = walk.node(name), step.awaited
-    assert awaited is not None
-    give_up_at = _give_up_at(node, step)
-    if give_up_at is not None and give_up_at <= walk.now:
-        failure = Failure(type="NoReply", message=f"no reply after {awaited.asks + 1} asks; it may have been done")
-        walk.record("gave_up", name, step.attempt, failure=failure.to_wire())
-        walk.settle(name, Phase.UNKNOWN, failure=failure)
-        walk.fail(name, failure)
-    elif awaited.ask_at <= walk.now:
-        factor = min(2**awaited.asks, LONGEST_ASK_AGAIN_FACTOR)
-        ask_at = walk.now + node.ask_again_after_seconds * factor
-        walk.put(name, awaited=replace(awaited, asks=awaited.asks + 1, ask_at=ask_at))
-        walk.record("asked_again", name, step.attempt, asks=awaited.asks + 1)
-        walk.publish_again(name)
-
-
-def _deadline_passed(walk: Walk) -> None:
-    walk.change(deadline_at=None)
-    if walk.saga.failing:
-        return
-    walk.record("deadline_passed", walk.saga.current_step)
-    if walk.past_no_return():
-        walk.change(overdue=True)
-    else:
-        seconds = walk.definition.deadline_seconds
-        walk.fail(walk.saga.current_step, Failure("DeadlineExceeded", f"the saga did not end within {seconds} seconds"))
+    clock.look_at_the_clock(walk)
 
 
 @_apply.register
 def _(entry: Confirmed, walk: Walk) -> None:
-    for name, step in list(walk.steps.items()):
-        awaited = step.awaited
-        if awaited is not None and awaited.confirmed_at is None and awaited.message_id in entry.message_ids:
-            walk.put(name, awaited=replace(awaited, confirmed_at=entry.now))
-
-
-# ---- operators ---------------------------------------------------------------------------------------------------
+    clock.remember_confirmed(walk, entry.message_ids)
 
 
 @_apply.register
 def _(entry: Retry, walk: Walk) -> None:
-    if walk.saga.ended or walk.saga.paused:
-        walk.effects.append(Refuse("it has ended" if walk.saga.ended else "it is paused; resume it first"))
-        return
-    walk.record("operator_retry", reason=entry.reason)
-    for name, step in list(walk.steps.items()):
-        if step.stuck:
-            _unstick(walk, name, step)
-        elif step.retry_at is not None:
-            walk.put(name, retry_at=entry.now)
-        elif step.awaited is not None:
-            walk.put(name, awaited=replace(step.awaited, ask_at=entry.now))
-    closing = walk.saga.closing_failure is not None
-    walk.change(overdue=False, closing_failure=None)
-    if closing:
-        walk.look_everywhere()
-
-
-def _unstick(walk: Walk, name: str, step: StepState) -> None:
-    """The policy starts anew; the attempt number goes on, for a failure has answered the last one."""
-    if step.phase is Phase.CONFIRMING:
-        walk.put(name, stuck=False)
-        walk.call(UserCode.ON_SUCCESS, name, step.attempt, step.reply)
-        return
-    undoing = step.phase is Phase.UNDOING
-    walk.put(name, forgiven=step.undo_attempt if undoing else step.attempt)
-    _try_again(walk, name)
+    acts.retry(walk, entry.reason)
 
 
 @_apply.register
 def _(entry: Cancel, walk: Walk) -> None:
-    if walk.saga.ended:
-        walk.effects.append(Refuse("it has ended"))
-    elif walk.saga.failing:
-        walk.effects.append(Refuse("it is being compensated already"))
-    elif walk.past_no_return():
-        walk.effects.append(Refuse("it is past its point of no return; it can only go forward (see `sagas retry`)"))
-    else:
-        walk.record("cancelled", walk.saga.current_step, reason=entry.reason)
-        walk.fail(walk.saga.current_step, Failure("SagaCancelled", entry.reason))
+    acts.cancel(walk, entry.reason)
 
 
 @_apply.register
 def _(entry: Pause, walk: Walk) -> None:
-    if walk.saga.ended or walk.saga.paused:
-        walk.effects.append(Refuse("it has ended" if walk.saga.ended else "it is paused already"))
-        return
-    walk.record("paused", reason=entry.reason)
-    walk.change(paused=True)
+    acts.pause(walk, entry.reason)
 
 
 @_apply.register
 def _(entry: Resume, walk: Walk) -> None:
-    if not walk.saga.paused:
-        walk.effects.append(Refuse("it is not paused"))
-        return
-    walk.record("resumed", reason=entry.reason)
-    walk.change(paused=False)
-    for name, step in list(walk.steps.items()):
-        if step.awaited is not None:
-            walk.put(name, awaited=replace(step.awaited, ask_at=entry.now))
-    walk.look_everywhere()
-
-
-def publishes(effects: tuple[Effect, ...]) -> list[Publish]:
-    return [effect for effect in effects if isinstance(effect, Publish)]
+    acts.resume(walk, entry.reason)

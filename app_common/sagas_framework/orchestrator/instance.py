@@ -7,7 +7,7 @@ from typing import Any
 
 from sagas_framework.definition.graph import Definition
 from sagas_framework.engine.state import SagaState
-from sagas_framework.engine.transition import next_due
+from sagas_framework.engine.clock import next_due
 from sagas_framework.storage.instances import HistoryRow, StoredInstance
 from sagas_framework.storage.keeping import Kept
 from sagas_framework.transport.wire import OutgoingMessage

@@ -1,0 +1,94 @@
+"""What time does to a saga: when it is due, and what happens then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sagas_framework.definition.graph import Definition, Node
+from sagas_framework.engine.state import Phase, SagaState, StepState
+from sagas_framework.engine.walk import Walk
+from sagas_framework.vocabulary.command import Failure
+
+LONGEST_ASK_AGAIN_FACTOR = 10
+"""Asking again doubles its interval up to this many times the step's own."""
+
+
+def next_due(definition: Definition, state: SagaState) -> float | None:
+    """When this saga must be looked at although nothing arrives for it; None: never."""
+    if state.ended or state.paused:
+        return None
+    times = [] if state.deadline_at is None else [state.deadline_at]
+    for name, step in state.steps.items():
+        if step.retry_at is not None:
+            times.append(step.retry_at)
+        if step.awaited is not None:
+            times.append(step.awaited.ask_at)
+            give_up_at = _give_up_at(definition.nodes[name], step)
+            if give_up_at is not None:
+                times.append(give_up_at)
+    return min(times, default=None)
+
+
+def _give_up_at(node: Node, step: StepState) -> float | None:
+    if step.phase is not Phase.ACTING or not node.may_give_up or step.awaited is None:
+        return None
+    confirmed_at = step.awaited.confirmed_at
+    return None if confirmed_at is None else confirmed_at + node.give_up_after_seconds
+
+
+def look_at_the_clock(walk: Walk) -> None:
+    """What the time asks for: another try, asking again, giving up, the deadline."""
+    if walk.saga.paused or walk.saga.ended:
+        return
+    for name in list(walk.steps):
+        step = walk.step(name)  # as it is by now: giving one up may have ended another's wait
+        if step.retry_at is not None and step.retry_at <= walk.now:
+            try_again(walk, name)
+        elif step.awaited is not None:
+            _ask_again_or_give_up(walk, name, step)
+    if walk.saga.deadline_at is not None and walk.saga.deadline_at <= walk.now:
+        _deadline_passed(walk)
+
+
+def try_again(walk: Walk, name: str) -> None:
+    if walk.step(name).phase is Phase.UNDOING:
+        walk.call_compensation(name)
+    else:
+        walk.call_action(name)
+
+
+def _ask_again_or_give_up(walk: Walk, name: str, step: StepState) -> None:
+    node, awaited = walk.node(name), step.awaited
+    assert awaited is not None
+    give_up_at = _give_up_at(node, step)
+    if give_up_at is not None and give_up_at <= walk.now:
+        failure = Failure(type="NoReply", message=f"no reply after {awaited.asks + 1} asks; it may have been done")
+        walk.record("gave_up", name, step.attempt, failure=failure.to_wire())
+        walk.settle(name, Phase.UNKNOWN, failure=failure)
+        walk.fail(name, failure)
+    elif awaited.ask_at <= walk.now:
+        factor = min(2**awaited.asks, LONGEST_ASK_AGAIN_FACTOR)
+        ask_at = walk.now + node.ask_again_after_seconds * factor
+        walk.put(name, awaited=replace(awaited, asks=awaited.asks + 1, ask_at=ask_at))
+        walk.record("asked_again", name, step.attempt, asks=awaited.asks + 1)
+        walk.publish_again(name)
+
+
+def _deadline_passed(walk: Walk) -> None:
+    walk.change(deadline_at=None)
+    if walk.saga.failing:
+        return
+    walk.record("deadline_passed", walk.saga.current_step)
+    if walk.past_no_return():
+        walk.change(overdue=True)
+    else:
+        seconds = walk.definition.deadline_seconds
+        walk.fail(walk.saga.current_step, Failure("DeadlineExceeded", f"the saga did not end within {seconds} seconds"))
+
+
+def remember_confirmed(walk: Walk, message_ids: frozenset[str]) -> None:
+    """Giving up counts from the first time that the broker confirmed asking again."""
+    for name, step in list(walk.steps.items()):
+        awaited = step.awaited
+        if awaited is not None and awaited.confirmed_at is None and awaited.message_id in message_ids:
+            walk.put(name, awaited=replace(awaited, confirmed_at=walk.now))
