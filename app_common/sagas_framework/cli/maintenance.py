@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import click
 
+from sagas_framework.cli import output
 from sagas_framework.cli.target import app_option, target
 from sagas_framework.operations import examine
 from sagas_framework.operations.words import printable
 from sagas_framework.storage.database import reading
 from sagas_framework.storage.migration import schema_versions, upgrade_database
+
+INDENT = 18
 
 
 @click.command()
@@ -22,10 +25,13 @@ def doctor(context: click.Context) -> None:
     click.echo(f"{patient.name} ({chosen.name})")
     for finding in examine(patient, chosen.worker_command):
         mark = click.style("ok     ", fg="green") if finding.ok else click.style("PROBLEM", fg="red", bold=True)
-        click.echo(f"{mark} {finding.check:<9} {printable(finding.text)}")
+        lines = output.wrapped(printable(finding.text), INDENT)
         if not finding.ok:
             problems += 1
-            click.echo(f"{'':<17} -> {finding.remedy}")
+            lines += output.wrapped(f"-> {finding.remedy}", INDENT)
+        click.echo(f"{mark} {finding.check:<9} {lines[0]}")
+        for line in lines[1:]:
+            click.echo(f"{'':<{INDENT}}{line}")
     if problems:
         click.echo(f"{problems} {'problem' if problems == 1 else 'problems'}")
         context.exit(1)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -23,6 +25,7 @@ STATUS_STYLES = {
     "failed": "red",
     "needs attention": "bold white on red",
 }
+LABEL_WIDTH = 12
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
@@ -56,15 +59,24 @@ def styled(cell: str) -> Text:
 
 def field(name: str, value: str) -> None:
     """`name   value`, with the further lines of the value below its first."""
-    first, *more = printable(value).splitlines() or [""]
-    label = f"{name:<12}"
+    first, *more = wrapped(printable(value), LABEL_WIDTH + 1) or [""]
+    label = f"{name:<{LABEL_WIDTH}}"
     if on_terminal():
         label = click.style(label, dim=True)
         color = STATUS_STYLES.get(first.partition(" (")[0])
         first = _coloured(first, color) if color else first
     click.echo(f"{label} {first}".rstrip())
     for line in more:
-        click.echo(f"{'':<12} {line}")
+        click.echo(f"{'':<{LABEL_WIDTH}} {line}".rstrip())
+
+
+def wrapped(text: str, indent: int) -> list[str]:
+    """Lines that fit beside `indent` columns on a terminal; a pipe gets the lines as they are."""
+    if not on_terminal():
+        return text.splitlines()
+    width = max(shutil.get_terminal_size().columns - indent, 40)
+    fit = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False, drop_whitespace=False)
+    return [part.rstrip() for line in text.splitlines() for part in fit.wrap(line) or [""]]
 
 
 def _coloured(text: str, style: str) -> str:

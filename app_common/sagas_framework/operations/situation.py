@@ -37,7 +37,7 @@ def _waiting(name: str, step: StepState) -> str | None:
 
 
 def _doing(name: str, step: StepState) -> str:
-    return f"undoing {in_words(name)}" if step.phase is Phase.UNDOING else in_words(name)
+    return f"the undoing of {in_words(name)}" if step.phase is Phase.UNDOING else in_words(name)
 
 
 def _why(step: StepState) -> str:

@@ -28,6 +28,8 @@ NOTE = "❗️"
 WAITING = "⏳"
 AGAIN = "🔁"
 
+_SENT = ("command_sent", "compensation_sent")
+_LEFT_TO_WORKER = ("operator_retry", "cancelled", "resumed")
 _ENDED = ("succeeded", "failed")
 
 
@@ -96,11 +98,10 @@ class _Story:
         if self.saga.status in _ENDED:
             return
         if self.saga.paused:
-            self.section(NOTE, "paused: it goes on when an operator resumes it")
             return
-        self.alone = True
         for step in self.saga.steps:
-            self._waiting_for(step)
+            if step.name not in self.asked:  # that line says already that it waits
+                self._waiting_for(step)
 
     def _waiting_for(self, step: StepView) -> None:
         what = self.undo_of(step.name) if step.phase == "undoing" else in_words(step.name)
@@ -158,13 +159,18 @@ def _tries_again(story: _Story, entry: HistoryEntry, index: int) -> None:
 
 
 def _asked_again(story: _Story, entry: HistoryEntry, index: int) -> None:
-    step = entry.step or ""
     asks = (entry.detail or {}).get("asks", 1)
+    before = story.saga.history[:index]
+    sent = next((line for line in reversed(before) if line.step == entry.step and line.event in _SENT), None)
+    if sent is not None and asks == 1 and any(line.at == sent.at and line.event in _LEFT_TO_WORKER for line in before):
+        return  # an operator's process sends nothing itself: that was the first time
+    step = entry.step or ""
+    what = story.undo_of(step) if sent is not None and sent.event == "compensation_sent" else _name(entry)
     told = f"no reply yet, asked again {asks} times" if asks > 1 else "no reply yet, asked again"
     if step in story.asked and not story.alone:
-        story.sections[-1][story.asked[step]] = f"{WAITING} {_name(entry)} ({told})"
+        story.sections[-1][story.asked[step]] = f"{WAITING} {what} ({told})"
         return
-    story.line(WAITING, _name(entry), told)
+    story.line(WAITING, what, told)
     story.asked[step] = len(story.sections[-1]) - 1
 
 

@@ -142,6 +142,7 @@ kept_messages = Table(
     Column("times", Integer, nullable=False, default=1),
     Column("first_kept_at", Moment, nullable=False),
     Column("last_kept_at", Moment, nullable=False),
+    sqlite_autoincrement=True,  # an operator's number never comes to mean another message
 )
 
 deliveries = Table(
