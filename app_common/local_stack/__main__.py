@@ -40,7 +40,7 @@ def require_what_we_stand_on() -> None:
         raise StackError("Python 3.11 or later is needed: make PYTHON=python3.11 demo")
     if os.name != "posix":
         raise StackError("the local stack needs Linux or macOS; on Windows use WSL or docker compose")
-    if find_spec("sagas_framework") is None or find_spec("celery") is None:
+    if find_spec("celery") is None:
         raise StackError("this Python has not what the services need: use make demo, which sets it up in .venv")
 
 
