@@ -45,11 +45,15 @@ def data_type_of(saga: type[Saga[Any]]) -> type[Any]:
     """The dataclass that stands in the brackets of `Saga[...]`."""
     for base in saga.__mro__:
         for parent in getattr(base, "__orig_bases__", ()):
-            if get_origin(parent) is Saga and isinstance(get_args(parent)[0], type):
-                contract: type[Any] = get_args(parent)[0]
+            if get_origin(parent) is not Saga:
+                continue
+            declared = get_args(parent)[0]
+            contract: Any = get_origin(declared) or declared  # dict[str, Any] is a dict
+            if isinstance(contract, type):
                 if contract is not dict and not is_dataclass(contract):
                     raise DefinitionError(f"its data must be a dataclass or dict, not {contract!r}", saga=saga.name)
-                return contract
+                data_type: type[Any] = contract
+                return data_type
     raise DefinitionError(
         "it does not say what its data is; write `class MySaga(Saga[MyData])` with a dataclass", saga=saga.__name__
     )
