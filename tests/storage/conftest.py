@@ -1,11 +1,12 @@
 """The framework's tables and the application's, and one orchestrator on them."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
 
-from tests.support import sagas
+from tests.support import databases, sagas
 from tests.support.orchestration import Bench
 from tests.support.sagas import OrderSaga, QuietSaga, app_metadata
 
@@ -30,3 +31,17 @@ def engine(engine: Engine) -> Engine:
 @pytest.fixture
 def bench(engine: Engine) -> Bench:
     return Bench(engine, OrderSaga, QuietSaga)
+
+
+@pytest.fixture
+def postgresql_engine(postgresql_url: str) -> Iterator[Engine]:
+    with databases.opened(postgresql_url) as engine:
+        app_metadata.create_all(engine)
+        yield engine
+
+
+@pytest.fixture
+def sqlite_engine(tmp_path: Path) -> Iterator[Engine]:
+    with databases.opened(f"sqlite:///{tmp_path / 'sagas.sqlite3'}") as engine:
+        app_metadata.create_all(engine)
+        yield engine

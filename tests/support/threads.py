@@ -1,5 +1,6 @@
 """Threads whose errors a test sees."""
 
+import time
 from collections.abc import Callable
 from threading import Thread
 
@@ -21,3 +22,11 @@ def in_threads(works: list[Callable[[], None]]) -> None:
         thread.join()
     if errors:
         raise errors[0]
+
+
+def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Waits for what another thread or the database is about to do."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.005)

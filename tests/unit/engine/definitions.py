@@ -71,5 +71,7 @@ def definitions(draw: st.DrawFn) -> Definition:
     }
     for hook in draw(st.sets(st.sampled_from(HOOKS))):
         body[hook] = nothing
-    saga: type[Saga[Any]] = new_class("Drawn", (Saga[dict],), exec_body=lambda namespace: namespace.update(body))
+    saga: type[Saga[Any]] = new_class(
+        "Drawn", (Saga[dict[str, Any]],), exec_body=lambda namespace: namespace.update(body)
+    )
     return compile_saga(saga, TIMING)

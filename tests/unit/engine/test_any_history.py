@@ -11,13 +11,18 @@ from hypothesis import strategies as st
 
 from sagas_framework import SagaStatus, StepKind
 from sagas_framework.definition.graph import Definition, Undo
+from sagas_framework.engine.clock import next_due
 from sagas_framework.engine.protocol import Call, Cancel, Confirmed, Pause, Publish, Reply, Resume, Retry, Tick
-from sagas_framework.engine.transition import next_due
 from tests.unit.engine.definitions import definitions
 from tests.unit.engine.world import OUTCOMES, SUCCEEDS, World
 
 EVENTS = ("command", "command", "command", "reply", "reply", "reply", "tick", "tick", "confirmed tick", "foreign reply")
-ACTS = ("retry", "cancel", "pause", "resume")
+ACTS: dict[str, type[Retry | Cancel | Pause | Resume]] = {
+    "retry": Retry,
+    "cancel": Cancel,
+    "pause": Pause,
+    "resume": Resume,
+}
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ def hash_of(call: Call) -> int:
 
 happenings = st.builds(
     Happening,
-    what=st.sampled_from(EVENTS + ACTS),
+    what=st.sampled_from([*EVENTS, *ACTS]),
     which=st.integers(0, 20),
     outcome=st.sampled_from([0, 0, 0, 1, 2]),
     raising=st.sampled_from([0, 0, 0, 63, 1, 2, 4, 8, 16, 32]),
@@ -65,8 +70,7 @@ def let_happen(world: World, it: Happening) -> None:
         world.give(Reply(world.now, f"nobody's {it.which}", it.flag, failure=None))
         assert world.state == before
     elif it.what in ACTS:
-        act = {"retry": Retry, "cancel": Cancel, "pause": Pause, "resume": Resume}[it.what]
-        world.give(act(world.now, "an operator"), it.raises)
+        world.give(ACTS[it.what](world.now, "an operator"), it.raises)
 
 
 def lived(definition: Definition, start_raises: Happening, history: list[Happening]) -> World:
