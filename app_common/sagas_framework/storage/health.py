@@ -69,4 +69,5 @@ def count_parked(connection: Connection) -> int:
 def oldest_unfinished(connection: Connection, limit: int) -> Sequence[tuple[str, dict[str, Any]]]:
     """(saga, state) of those that were started first and wait for something."""
     statement = select(instances.c.saga, instances.c.state).order_by(instances.c.id).limit(limit)
-    return connection.execute(statement.where(instances.c.status.in_(("running", "compensating")))).tuples().all()
+    waiting = statement.where(instances.c.status.in_(("running", "compensating")))
+    return [(saga, state) for saga, state in connection.execute(waiting)]

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from sagas_framework.storage.schema import deliveries, kept_messages, outbox
 from sagas_framework.vocabulary.codec import MAX_BODY_BYTES
+from sagas_framework.vocabulary.text import storable
 
 MAX_KEPT_BODY_CHARACTERS = MAX_BODY_BYTES  # whatever could ever be handled is kept whole, and can be requeued
 MAX_KEPT_HEADER_CHARACTERS = 64 * 1024
@@ -82,7 +83,7 @@ def keep(connection: Connection, messages: Iterable[Kept], now: float) -> None:
 
 def clean(text: str | None) -> str:
     """What a database can hold as a text: no NUL, and nothing that is not Unicode."""
-    return (text or "").replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+    return storable(text or "")
 
 
 def _plain_headers(headers: dict[str, Any]) -> dict[str, Any]:
@@ -156,7 +157,8 @@ def outbox_has_messages(connection: Connection) -> bool:
 def take_from_outbox(connection: Connection, limit: int) -> Sequence[tuple[int, dict[str, Any]]]:
     """The oldest messages, locked for whoever sends them; delete them in the same transaction."""
     statement = select(outbox.c.id, outbox.c.message).order_by(outbox.c.id).limit(limit)
-    return connection.execute(statement.with_for_update(skip_locked=True)).tuples().all()
+    rows = connection.execute(statement.with_for_update(skip_locked=True))
+    return [(row_id, message) for row_id, message in rows]
 
 
 def delete_from_outbox(connection: Connection, ids: Sequence[int]) -> None:
