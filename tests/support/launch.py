@@ -9,6 +9,9 @@ from order_service.worker import orchestrator
 KINDS = {
     "success": launches.order_that_succeeds,
     "random": launches.any_order,
+    "paying": lambda random: random.choice((launches.order_that_succeeds, launches.order_beyond_the_cards_balance))(
+        random
+    ),
     "card": launches.order_beyond_the_cards_balance,
     "consumer": launches.order_of_suspended_consumer,
     "orchestrator": launches.order_that_breaks_the_orchestrator,
