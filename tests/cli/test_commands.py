@@ -218,6 +218,14 @@ def test_help_needs_no_application(run: Run, folder: Path) -> None:
     assert "--older-than" in fine(run("list", "--help"))
 
 
+def test_an_error_that_nobody_foresaw_is_one_line_too_unless_asked_for(
+    run: Run, shop: ModuleType, saga_id: str
+) -> None:
+    shop.orchestrator.definitions.clear()
+    assert "does not know the saga" in refused(run("retry", saga_id, "--reason", "try"))
+    assert isinstance(run("--verbose", "retry", saga_id, "--reason", "try").exception, LookupError)
+
+
 # ---- kept messages and the doctor ----------------------------------------------------------------------------------
 
 

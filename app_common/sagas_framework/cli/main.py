@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from importlib import metadata
 from typing import Any, NoReturn
 
 import click
@@ -44,8 +45,11 @@ class Commands(click.Group):
             raise click.ClickException(one_line(str(error))) from error
         except SQLAlchemyError as error:
             raise click.ClickException(_of_database(error)) from error
-        except LookupError as error:
-            raise click.ClickException(one_line(str(error))) from error
+        except Exception as error:
+            if ctx.params.get("verbose"):
+                raise
+            why = f"{type(error).__name__}: {one_line(str(error))}"
+            raise click.ClickException(f"{why} (`sagas --verbose ...` shows the traceback)") from error
 
 
 def _tell(error: click.ClickException) -> None:
@@ -65,10 +69,17 @@ def _of_database(error: SQLAlchemyError) -> str:
     return f"the database cannot be used: {why} (see `sagas doctor`)"
 
 
+def _version() -> str:
+    try:
+        return metadata.version("sagas-framework")
+    except metadata.PackageNotFoundError:
+        return "from a checkout"
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @app_option
 @click.option("--verbose", "-v", is_flag=True, help="Show the framework's log.")
-@click.version_option(package_name="sagas-framework", prog_name="sagas")
+@click.version_option(version=_version(), prog_name="sagas")
 def commands(verbose: bool) -> None:
     """Look at sagas and move them on.
 
