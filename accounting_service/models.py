@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from sqlalchemy import Engine, String
+from sqlalchemy import String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -25,7 +25,3 @@ class CardAuthorization(Base):
     card_id: Mapped[int]
     amount_cents: Mapped[int]
     status: Mapped[str] = mapped_column(String(20), default=AuthorizationStatus.AUTHORIZED.value)
-
-
-def create_tables(engine: Engine) -> None:
-    Base.metadata.create_all(engine)

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from sqlalchemy import Engine, String
+from sqlalchemy import String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -21,7 +21,3 @@ class Consumer(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(100))
     status: Mapped[str] = mapped_column(String(20))
-
-
-def create_tables(engine: Engine) -> None:
-    Base.metadata.create_all(engine)

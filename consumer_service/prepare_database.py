@@ -3,11 +3,13 @@
 python -m consumer_service.prepare_database
 """
 
-from sqlalchemy import Engine, select
-from sqlalchemy.exc import IntegrityError, ProgrammingError
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from consumer_service.models import Consumer, ConsumerStatus, create_tables
+from consumer_service.models import Base, Consumer, ConsumerStatus
 from sagas_framework import upgrade_database
 
 KNOWN_CONSUMERS = range(1, 101)
@@ -16,28 +18,17 @@ FIRST_ACTIVE_CONSUMER = 50
 
 
 def prepare(engine: Engine) -> None:
-    upgrade_database(engine)
-    try:
-        _create_tables_and_rows(engine)
-    except (IntegrityError, ProgrammingError):
-        # Somebody else prepares the same database right now and was first: a second look finds their work.
-        _create_tables_and_rows(engine)
-
-
-def _create_tables_and_rows(engine: Engine) -> None:
-    create_tables(engine)
+    upgrade_database(engine, Base.metadata)
     with Session(engine) as session, session.begin():
-        present = set(session.scalars(select(Consumer.id)))
-        session.add_all(_consumer(id_) for id_ in KNOWN_CONSUMERS if id_ not in present)
+        # What is there stays as it is: somebody else may prepare the same database right now.
+        upsert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+        session.execute(upsert(Consumer).on_conflict_do_nothing(), [_consumer(id_) for id_ in KNOWN_CONSUMERS])
 
 
-def _consumer(consumer_id: int) -> Consumer:
+def _consumer(consumer_id: int) -> dict[str, Any]:
     active = consumer_id >= FIRST_ACTIVE_CONSUMER
-    return Consumer(
-        id=consumer_id,
-        name=f"Consumer {consumer_id}",
-        status=(ConsumerStatus.ACTIVE if active else ConsumerStatus.SUSPENDED).value,
-    )
+    status = ConsumerStatus.ACTIVE if active else ConsumerStatus.SUSPENDED
+    return {"id": consumer_id, "name": f"Consumer {consumer_id}", "status": status.value}
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Engine, String, update
+from sqlalchemy import JSON, DateTime, String, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 
@@ -57,7 +57,3 @@ def settle_order(
     )
     if settled.first() is None:
         raise OrderIsNotPending(f"Order {order_id} does not wait for validation; it cannot become {status.value}")
-
-
-def create_tables(engine: Engine) -> None:
-    Base.metadata.create_all(engine)

@@ -4,19 +4,13 @@ python -m order_service.prepare_database
 """
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import IntegrityError, ProgrammingError
 
-from order_service.models import create_tables
+from order_service.models import Base
 from sagas_framework import upgrade_database
 
 
 def prepare(engine: Engine) -> None:
-    upgrade_database(engine)
-    try:
-        create_tables(engine)
-    except (IntegrityError, ProgrammingError):
-        # Somebody else prepares the same database right now and was first: a second look finds their work.
-        create_tables(engine)
+    upgrade_database(engine, Base.metadata)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Engine, String
+from sqlalchemy import JSON, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -28,7 +28,3 @@ class Ticket(Base):
     customer_id: Mapped[int]
     items: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     status: Mapped[str] = mapped_column(String(20), default=TicketStatus.CREATED.value)
-
-
-def create_tables(engine: Engine) -> None:
-    Base.metadata.create_all(engine)

@@ -30,8 +30,9 @@ from sagas_framework.errors import (
 from sagas_framework.operations import Operations
 from sagas_framework.orchestrator.orchestrator import Orchestrator
 from sagas_framework.orchestrator.start import SagaHandle
-from sagas_framework.participant.handlers import HandlerContext, handles, saga_step_handler, step_context
+from sagas_framework.participant.handlers import HandlerContext, handles
 from sagas_framework.participant.participant import Participant
+from sagas_framework.participant.step_handler import saga_step_handler, step_context
 from sagas_framework.storage.migration import upgrade_database
 from sagas_framework.transport.celery_app import Broker
 from sagas_framework.vocabulary.command import Command, Failure

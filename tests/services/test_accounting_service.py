@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from accounting_service import handlers, models
+from accounting_service import handlers, prepare_database
 from accounting_service.models import CardAuthorization
 from messaging.accounting_service_messaging import authorize_card_message, void_authorization_message
 from tests.services.doubles import SAGA_ID, StepMaker
@@ -13,7 +13,7 @@ from tests.services.doubles import SAGA_ID, StepMaker
 
 @pytest.fixture
 def create_tables() -> Callable[[Engine], None]:
-    return models.create_tables
+    return prepare_database.prepare
 
 
 def authorize(step_with: StepMaker, amount: int) -> str:

@@ -14,7 +14,7 @@ from tests.services.doubles import StepMaker
 
 @pytest.fixture
 def create_tables() -> Callable[[Engine], None]:
-    return prepare_database._create_tables_and_rows
+    return prepare_database.prepare
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_preparing_twice_leaves_a_hundred_consumers_and_keeps_what_was_changed(
     changed.status = models.ConsumerStatus.ACTIVE.value
     session.commit()
 
-    prepare_database._create_tables_and_rows(engine)
+    prepare_database.prepare(engine)
 
     session.expire_all()
     assert session.scalar(select(func.count()).select_from(Consumer)) == 100

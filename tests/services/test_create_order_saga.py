@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from messaging.accounting_service_messaging import authorize_card_message, void_authorization_message
 from messaging.restaurant_service_messaging import create_ticket_message, reject_ticket_message
 from order_service import create_order_saga as saga
-from order_service import launches, models
+from order_service import launches, prepare_database
 from order_service.models import Order, OrderIsNotPending, OrderItem
 from sagas_framework import StepContext
 from tests.services.doubles import SAGA_ID
@@ -19,7 +19,7 @@ DATA = saga.CreateOrderData(order_id=1, consumer_id=73, card_id=4711, amount=20,
 
 @pytest.fixture
 def create_tables() -> Callable[[Engine], None]:
-    return models.create_tables
+    return prepare_database.prepare
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from messaging.restaurant_service_messaging import (
     create_ticket_message,
     reject_ticket_message,
 )
-from restaurant_service import handlers, models
+from restaurant_service import handlers, prepare_database
 from restaurant_service.models import Ticket
 from tests.services.doubles import SAGA_ID, StepMaker
 
@@ -18,7 +18,7 @@ BUSY = "RESTAURANT_SERVICE_TRANSIENT_APPROVALS"
 
 @pytest.fixture
 def create_tables() -> Callable[[Engine], None]:
-    return models.create_tables
+    return prepare_database.prepare
 
 
 @pytest.fixture(autouse=True)

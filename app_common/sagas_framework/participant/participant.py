@@ -15,11 +15,11 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from sagas_framework.errors import PublishFailed, TransientError, in_one_line
+from sagas_framework.errors import ConfigurationError, PublishFailed, TransientError, in_one_line
 from sagas_framework.participant import barrier
 from sagas_framework.participant.barrier import Answer
 from sagas_framework.participant.gate import Gate
-from sagas_framework.participant.handlers import HandlerContext, Work, attach, marked_in, work_of
+from sagas_framework.participant.handlers import HandlerContext, Work, marked_in, work_of
 from sagas_framework.participant.intake import Intake
 from sagas_framework.participant.order import Order, order_of
 from sagas_framework.storage import keeping, memory
@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 WEATHER_RETRY_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 """How long a handler's work waits for a deadlock, a lock or a lost database to pass before it is given back."""
 
+_ATTRIBUTE = "sagas_participant"  # of the Celery app: where a task finds its participant
 _CELERY_OWN = (Retry, Ignore, Reject)
 
 
@@ -71,7 +72,7 @@ class Participant:
         self._publisher = Publisher(app, broker)
         self._gate = Gate()
         app.Task.Strategy = Intake(engine).strategy
-        attach(app, self)
+        setattr(app, _ATTRIBUTE, self)
 
     def register(self, module: ModuleType) -> None:
         """Registers every `@handles` function of a module as a Celery task."""
@@ -218,3 +219,11 @@ def _outcome(work: Work, order: Order, context: HandlerContext) -> Answer:
         logger.info("%s of saga %s failed: %s", order.task, order.saga_id, error)
         kind = FailureKind.TRANSIENT if transient else FailureKind.REFUSED
         raise _Refusal(Answer(failure=Failure.of(error), kind=kind)) from error
+
+
+def participant_of(app: Celery) -> Participant:
+    """The participant that a Celery app was made for."""
+    participant: Participant | None = getattr(app, _ATTRIBUTE, None)
+    if participant is None:
+        raise ConfigurationError(f"no participant is attached to the Celery app {app.main!r}; call create_participant")
+    return participant

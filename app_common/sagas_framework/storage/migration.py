@@ -8,20 +8,25 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, MetaData, text
 
 VERSION_TABLE = "saga_schema_version"
 _LOCK = 0x5A6A5  # any number: whoever upgrades the same database at the same time waits
 
 
-def upgrade_database(engine: Engine) -> None:
-    """Creates or migrates the framework's tables; does nothing when they are up to date. Safe to run twice at once."""
+def upgrade_database(engine: Engine, tables: MetaData | None = None) -> None:
+    """Creates or migrates the framework's tables; does nothing when they are up to date. Safe to run twice at once.
+
+    `tables`: the application's own, created under the same lock where they are missing.
+    """
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         configuration = _configuration()
         configuration.attributes["connection"] = connection
         command.upgrade(configuration, "head")
+        if tables is not None:
+            tables.create_all(connection)
 
 
 def schema_versions(connection: Connection) -> tuple[str | None, str | None]:

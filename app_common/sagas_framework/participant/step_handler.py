@@ -1,0 +1,65 @@
+"""The long form of a handler, for tasks that the application declares itself: `saga_step_handler`."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import is_dataclass
+from typing import Any
+
+from celery import Task
+
+from sagas_framework.errors import DefinitionError
+from sagas_framework.participant.handlers import HandlerContext, Work
+from sagas_framework.participant.participant import participant_of
+from sagas_framework.vocabulary import codec
+
+
+def saga_step_handler(
+    response_queue: str | None = None, *, transient: tuple[type[Exception], ...] = ()
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The long form, for a task that the application declares itself:
+
+        @app.task(bind=True, name=create_ticket_message.TASK_NAME)
+        @saga_step_handler(response_queue=CREATE_ORDER_SAGA_RESPONSE_QUEUE)
+        def create_ticket(self, saga_id, payload: dict) -> dict: ...
+
+    It does exactly what `@handles` does; `step_context(self)` gives the HandlerContext. A payload annotated with a
+    dataclass is decoded and validated. The reply queue that a command names wins over `response_queue`; with
+    neither, nobody is answered.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        contract = _payload_contract(function)
+
+        @functools.wraps(function)
+        def task_body(task: Task, saga_id: Any, payload: Any) -> None:
+            def run(raw: Any, context: HandlerContext) -> Any:
+                decoded = raw if contract is None else codec.decode(contract, raw, f"payload of {task.name}")
+                task.request.sagas_context = context
+                result = function(task, saga_id, decoded)
+                return codec.encode(
+                    type(result) if is_dataclass(result) else object, result, f"response of {task.name}"
+                )
+
+            participant_of(task.app).perform(task, saga_id, payload, Work(task.name, run, response_queue, transient))
+
+        return task_body
+
+    return decorate
+
+
+def _payload_contract(function: Callable[..., Any]) -> Any:
+    parameters = list(inspect.signature(function).parameters)
+    if len(parameters) != 3:
+        raise DefinitionError(f"handler {function.__qualname__} must take (self, saga_id, payload), not {parameters}")
+    annotation = typing.get_type_hints(function).get(parameters[2])
+    return annotation if is_dataclass(annotation) else None
+
+
+def step_context(task: Task) -> HandlerContext:
+    """The context of the step that a `saga_step_handler` task is doing: its session, attempt, remembered reply."""
+    context: HandlerContext = task.request.sagas_context
+    return context
