@@ -95,7 +95,8 @@ class Advancer:
             instances.add_history(connection, work.history)
             keeping.keep(connection, [*already_kept, *work.kept], now)
             keeping.add_to_outbox(connection, [vars(message) for message in work.unawaited], now)
-            keeping.forget_deliveries(connection, work.finished)
+            kept_ids = [message.message_id for message in already_kept if message.message_id is not None]
+            keeping.forget_deliveries(connection, [*work.finished, *kept_ids])
         return work
 
     def definition_of(self, stored: StoredInstance) -> Definition | None:
@@ -179,8 +180,14 @@ class _Batch:
         return _only_kept(arrival, f"the orchestrator failed on it: {Failure.of(error).traceback}")
 
     def _write(self, opened: Iterable[Instance]) -> None:
-        chosen = [instance for instance in opened if self._woken or instance.changed or instance.stale_replies]
-        instances.write(self._connection, [instance.row(self._now, self._woken) for instance in chosen])
+        rows, stale = [], []
+        for instance in opened:
+            if self._woken or instance.changed:
+                rows.append(instance.row(self._now, self._woken))
+            elif instance.stale_replies:
+                stale.append((instance.id, instance.stale_replies))
+        instances.write(self._connection, rows)
+        instances.count_stale_replies(self._connection, stale)
 
 
 def _only_kept(arrival: Arrival, reason: str) -> Work:

@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sagas_framework.definition.graph import Definition
-from sagas_framework.engine.state import SagaState
 from sagas_framework.engine.clock import next_due
+from sagas_framework.engine.state import SagaState
 from sagas_framework.storage.instances import HistoryRow, StoredInstance
 from sagas_framework.storage.keeping import Kept
 from sagas_framework.transport.wire import OutgoingMessage
 from sagas_framework.vocabulary import codec
+
+
+_ROUNDING_SECONDS = 0.001  # a database keeps microseconds: the same time read back is not earlier
 
 
 @dataclass
@@ -90,7 +93,7 @@ class Instance:
             "ended_at": now if state.ended else None,
         }
         due = next_due(self.definition, state)
-        earlier = due is not None and (self._wake_at is None or due < self._wake_at)
+        earlier = due is not None and (self._wake_at is None or due < self._wake_at - _ROUNDING_SECONDS)
         if woken or earlier or (due is None and self._wake_at is not None):
             row["wake_at"] = due
         return row

@@ -82,6 +82,17 @@ def write(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
             )
 
 
+def count_stale_replies(connection: Connection, counts: Sequence[tuple[str, int]]) -> None:
+    """Replies that changed nothing: nothing else of their sagas' rows is touched."""
+    statement = (
+        update(instances)
+        .where(instances.c.id == bindparam("row_id"))
+        .values(stale_replies=instances.c.stale_replies + bindparam("more"))
+    )
+    if counts:
+        connection.execute(statement, [{"row_id": saga_id, "more": more} for saga_id, more in sorted(counts)])
+
+
 def postpone(connection: Connection, saga_id: str, wake_at: float) -> None:
     connection.execute(update(instances).where(instances.c.id == saga_id).values(wake_at=wake_at))
 
