@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 from sqlalchemy import Connection, Engine, event, select
 from sqlalchemy.orm import Session
@@ -126,6 +127,16 @@ class Bench:
 
     def act(self, saga_id: str, act: Retry | Cancel | Pause | Resume) -> None:
         self.advancer.arrivals([Arrival(saga_id, act)], (), act.now)
+
+    def due_at(self, now: float) -> None:
+        """A round of the due loop at that time."""
+        with mock.patch("sagas_framework.orchestrator.due.time.time", return_value=now):
+            self.due()
+
+    def due_now(self, saga_id: str) -> list[OutgoingMessage]:
+        """What the due loop sends when the saga's time has come."""
+        self.due_at(self.row(saga_id)["wake_at"] + 0.001)
+        return self.publisher.take()
 
     def row(self, saga_id: str) -> dict[str, Any]:
         with self.engine.connect() as connection:

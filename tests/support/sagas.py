@@ -86,6 +86,10 @@ def note_failure(order: OrderData, failure: Failure, step: StepContext) -> None:
     _hook("note_failure", order, step)
 
 
+def approved(order: OrderData, reply: None, step: StepContext) -> None:
+    _hook("approved", order, step)
+
+
 def finish(order: OrderData, step: StepContext) -> None:
     _hook("finish", order, step)
 
@@ -104,8 +108,8 @@ class OrderSaga(Saga[OrderData]):
             retry=QUICKLY,
         ),
         AsyncStep("charge", CHARGE, action=ask, kind=PIVOT),
-        AsyncStep("approve", APPROVE, action=ask, kind=RETRIABLE, retry=QUICKLY),
-        SyncStep("finish", action=finish),
+        AsyncStep("approve", APPROVE, action=ask, on_success=approved, kind=RETRIABLE, retry=QUICKLY),
+        SyncStep("finish", action=finish, retry=QUICKLY),
     )
 
 
