@@ -74,11 +74,13 @@ def test_without_an_application_it_says_how_to_name_one(run: Run, folder: Path) 
         (f"{MODULE}:participant", "is a participant and runs no sagas"),
         ("broken", "broken cannot be imported: KeyError: 'HOME_OF_NOBODY'"),
         ("stopped", "CELERY_BROKER: it is no URL"),
+        ("miswired", "miswired: the broker URL begins with 'http'"),
         ("json", "json has no orchestrator or participant"),
     ],
 )
 def test_an_application_that_cannot_be_used_is_one_line(run: Run, folder: Path, app: str, said: str) -> None:
     (folder / "broken.py").write_text("import os\nos.environ['HOME_OF_NOBODY']\n")
+    (folder / "miswired.py").write_text("from sagas_framework import Broker\nBroker('http://broker')\n")
     (folder / "stopped.py").write_text("import sys\nsys.exit('CELERY_BROKER: it is no URL')\n")
     assert said in refused(run("--app", app, "list"))
 
@@ -291,6 +293,19 @@ def test_the_real_command_prints_plainly_and_fails_in_one_line(command: list[str
     listed = call("list")
     assert (listed.returncode, listed.stderr) == (0, "")
     assert saga_id in listed.stdout and "\x1b" not in listed.stdout
+    piped = subprocess.Popen(
+        [*command, "list", "--json"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert piped.stdout is not None and piped.stderr is not None
+    piped.stdout.close()
+    assert piped.stderr.read() == ""
+    piped.wait(60)
+    piped.stderr.close()
     failed = call("show", "ffffffff")
     assert (failed.returncode, failed.stdout) == (1, "")
     assert failed.stderr == "sagas: no saga has the id 'ffffffff'; `sagas list` shows the known ones\n"

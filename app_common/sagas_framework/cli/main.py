@@ -45,6 +45,8 @@ class Commands(click.Group):
             raise click.ClickException(one_line(str(error))) from error
         except SQLAlchemyError as error:
             raise click.ClickException(_of_database(error)) from error
+        except BrokenPipeError:  # `sagas list | head`: click ends the process quietly
+            raise
         except Exception as error:
             if ctx.params.get("verbose"):
                 raise

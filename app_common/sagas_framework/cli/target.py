@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 
 import click
 
+from sagas_framework.errors import SagasError
 from sagas_framework.operations import Operations
+from sagas_framework.operations.words import one_line
 from sagas_framework.orchestrator.orchestrator import Orchestrator
 from sagas_framework.participant.participant import Participant
 
@@ -123,5 +125,9 @@ def _import(module_name: str) -> Any:
         return importlib.import_module(module_name)
     except SystemExit as stopped:  # a malformed environment variable: its own line says which
         raise click.ClickException(str(stopped.code)) from stopped
+    except SagasError as error:  # it says itself what is wrong
+        raise click.ClickException(f"{module_name}: {one_line(str(error))}") from error
     except Exception as error:  # whatever the application's own modules raise
-        raise click.ClickException(f"{module_name} cannot be imported: {type(error).__name__}: {error}") from error
+        raise click.ClickException(
+            f"{module_name} cannot be imported: {type(error).__name__}: {one_line(str(error))}"
+        ) from error

@@ -211,7 +211,7 @@ def _overdue(start_worker: str) -> Callable[[Connection], Finding]:
         if not count or since is None:
             return Finding("due", True, "nothing is overdue")
         due = f"{_many(count, 'saga has', 'sagas have')} been due for up to {now - since:.0f} s"
-        text = f"{due}: no worker looks after them"
+        text = f"{due}, and no worker looks after {'it' if count == 1 else 'them'}"
         return Finding("due", False, text, f"{start_worker} (if one runs, read its log: is its broker there?)")
 
     return check
