@@ -72,7 +72,7 @@ def make_plan(checkout: Path, state: Path, environ: Mapping[str, str]) -> Plan:
     for service in SERVICES:
         variable = f"{service.upper()}_DATABASE_URL"
         if not environ.get(variable):
-            environment[variable] = f"sqlite:///{state / f'{service}.sqlite3'}"
+            environment[variable] = f"sqlite:///{quote(str(state / service))}.sqlite3"
     return Plan(
         checkout=checkout,
         state=state,

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, TypeVar
+from urllib.parse import quote
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -24,7 +25,7 @@ def local_directory() -> Path:
 
 def read_broker() -> Broker:
     """CELERY_BROKER (default: the local stack's), CELERY_QUORUM_QUEUES and CELERY_VISIBILITY_TIMEOUT_SECONDS."""
-    default_url = f"redis+socket://{local_directory() / 'redis.sock'}"
+    default_url = f"redis+socket://{quote(str(local_directory() / 'redis.sock'))}"
     quorum = read_number("CELERY_QUORUM_QUEUES", 0, lowest=0, highest=1)
     visibility = read_number("CELERY_VISIBILITY_TIMEOUT_SECONDS", DEFAULT_VISIBILITY_TIMEOUT_SECONDS, lowest=1)
     try:
@@ -36,7 +37,7 @@ def read_broker() -> Broker:
 def read_database_url(service: str) -> str:
     """`<SERVICE>_DATABASE_URL`, an SQLAlchemy URL; by default an SQLite file of the local stack."""
     name = f"{service.upper()}_DATABASE_URL"
-    value = os.environ.get(name) or f"sqlite:///{local_directory() / service.lower()}.sqlite3"
+    value = os.environ.get(name) or f"sqlite:///{quote(str(local_directory() / service.lower()))}.sqlite3"
     try:
         backend = make_url(value).get_backend_name()
     except ArgumentError:
