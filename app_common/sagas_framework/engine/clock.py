@@ -66,12 +66,16 @@ def _ask_again_or_give_up(walk: Walk, name: str, step: StepState) -> None:
         walk.record("gave_up", name, step.attempt, failure=failure.to_wire())
         walk.settle(name, Phase.UNKNOWN, failure=failure)
         walk.fail(name, failure)
+    elif awaited.unsent:
+        ask_at = walk.now + node.ask_again_after_seconds
+        walk.put(name, awaited=replace(awaited, unsent=False, ask_at=ask_at))
+        walk.publish(name)
     elif awaited.ask_at <= walk.now:
         factor = min(2**awaited.asks, LONGEST_ASK_AGAIN_FACTOR)
         ask_at = walk.now + node.ask_again_after_seconds * factor
         walk.put(name, awaited=replace(awaited, asks=awaited.asks + 1, ask_at=ask_at))
         walk.record("asked_again", name, step.attempt, asks=awaited.asks + 1)
-        walk.publish_again(name)
+        walk.publish(name, again=True)
 
 
 def _deadline_passed(walk: Walk) -> None:

@@ -40,6 +40,7 @@ class Awaited:
     caused_by: str | None  # the awaited id whose reply led to this command; None: a start, a timer, an operator
     ask_at: float
     asks: int = 0  # how often it was asked again
+    unsent: bool = False  # left to the due loop, which has not sent it yet
     confirmed_at: float | None = None  # when the broker first confirmed asking again: giving up counts from here
 
 

@@ -166,7 +166,7 @@ def _answers_nothing_awaited(entry: Reply, walk: Walk) -> None:
     if entry.redelivered:  # somebody may have died between the commit that this reply led to and its publishing
         for name, step in walk.steps.items():
             if step.awaited is not None and step.awaited.caused_by == entry.in_reply_to:
-                walk.publish_again(name)
+                walk.publish(name)
 
 
 def _settled_ids(walk: Walk, name: str, step: StepState) -> set[str]:

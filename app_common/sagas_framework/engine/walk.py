@@ -34,7 +34,7 @@ class Cause:
     """What set a chain of transitions off.
 
     `reply` is the awaited id that was answered. `relay_after_seconds` says how soon the due loop looks whether the
-    chain's commands were sent; None leaves that to the step's own ask-again time.
+    chain's commands were sent (0: it is the one to send them); None leaves that to the step's own ask-again time.
     """
 
     reply: str | None = None
@@ -46,7 +46,11 @@ class Walk:
         self.definition = definition
         self.identity = identity
         self.saga = state
-        self.steps = dict(state.steps)
+        # In the definition's order, whatever order the database gave them back in: the engine is deterministic.
+        self.steps = {name: state.steps[name] for name in definition.nodes if name in state.steps}
+        if len(self.steps) != len(state.steps):
+            unknown = ", ".join(sorted(set(state.steps) - set(self.steps)))
+            raise LookupError(f"saga {definition.name} has no step {unknown} any more, but this instance has begun it")
         self.now = now
         self.cause = cause
         self.effects: list[Effect] = []
@@ -108,13 +112,14 @@ class Walk:
         sent = message_id(self.identity.orchestrator, self.identity.saga_id, name, direction, attempt)
         wait = self.cause.relay_after_seconds
         ask_at = self.now + (node.ask_again_after_seconds if wait is None else wait)
-        self.put(name, awaited=Awaited(sent, payload, self.cause.reply, ask_at))
+        self.put(name, awaited=Awaited(sent, payload, self.cause.reply, ask_at, unsent=wait == 0))
         self.change(last_message_id=sent)
         event = "command_sent" if direction is Direction.ACTION else "compensation_sent"
         self.record(event, name, attempt, payload=payload, message_id=sent)
-        self.effects.append(Publish(name, direction, attempt, sent, payload))
+        self.publish(name)
 
-    def publish_again(self, name: str) -> None:
+    def publish(self, name: str, *, again: bool = False) -> None:
+        """Send what the step awaits, as it stands in the state."""
         step = self.step(name)
         assert step.awaited is not None
         action = step.phase is Phase.ACTING
@@ -125,7 +130,7 @@ class Walk:
                 step.attempt if action else step.undo_attempt,
                 step.awaited.message_id,
                 step.awaited.payload,
-                again=True,
+                again=again,
             )
         )
 
@@ -153,7 +158,8 @@ class Walk:
 
     def get_stuck(self, name: str, failure: Failure) -> None:
         step = self.put(name, stuck=True, awaited=None, retry_at=None, failure=failure)
-        self.record("needs_attention", name, step.attempt, failure=failure.to_wire())
+        attempt = step.undo_attempt if step.phase is Phase.UNDOING else step.attempt
+        self.record("needs_attention", name, attempt, failure=failure.to_wire())
 
     # ---- backward ---------------------------------------------------------------------------------------------
 

@@ -13,7 +13,6 @@ from sagas_framework.storage.keeping import Kept
 from sagas_framework.transport.wire import OutgoingMessage
 from sagas_framework.vocabulary import codec
 
-
 _ROUNDING_SECONDS = 0.001  # a database keeps microseconds: the same time read back is not earlier
 
 

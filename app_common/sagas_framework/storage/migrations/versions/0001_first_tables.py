@@ -82,11 +82,14 @@ def upgrade() -> None:
         sa.Column("saga_id", sa.String(length=255), nullable=True),
         sa.Column("headers", _JSON, nullable=True),
         sa.Column("body", sa.Text(), nullable=True),
+        sa.Column("content_type", sa.String(length=255), nullable=True),
+        sa.Column("complete", sa.Boolean(), nullable=False, server_default=sa.false()),
         sa.Column("times", sa.Integer(), nullable=False),
         sa.Column("first_kept_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_kept_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("fingerprint"),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "saga_outbox",
