@@ -38,6 +38,11 @@ class Timing:
     ask_again_after_seconds: float = DEFAULT_ASK_AGAIN_AFTER_SECONDS
     give_up_after_seconds: float = DEFAULT_GIVE_UP_AFTER_SECONDS
 
+    def __post_init__(self) -> None:
+        for name, seconds in vars(self).items():
+            if seconds <= 0:
+                raise DefinitionError(f"the orchestrator's {name} must be positive, not {seconds}")
+
 
 @dataclass(frozen=True)
 class Node:
@@ -87,6 +92,7 @@ def compile_saga(saga: type[Saga[Any]], timing: Timing = Timing()) -> Definition
         raise DefinitionError(f"its name is longer than {MAX_NAME_CHARACTERS} characters", saga=saga.name)
     if not getattr(saga, "response_queue", None):
         raise DefinitionError("it names no response_queue", saga=saga.name)
+    _refuse_bad_times(saga)
     _refuse_bad_names(saga.name, steps)
     kinds = _kinds_in_order(saga.name, steps)
     nodes: dict[str, Node] = {}
@@ -111,9 +117,18 @@ def compile_saga(saga: type[Saga[Any]], timing: Timing = Timing()) -> Definition
     )
 
 
-def _refuse_bad_names(saga: str, steps: Sequence[Step]) -> None:
+def _refuse_bad_times(saga: type[Saga[Any]]) -> None:
+    for name in ("deadline_seconds", "ask_again_after_seconds", "give_up_after_seconds"):
+        seconds = getattr(saga, name)
+        if seconds is not None and seconds <= 0:
+            raise DefinitionError(f"its {name} must be positive, not {seconds}", saga=saga.name)
+
+
+def _refuse_bad_names(saga: str, steps: Sequence[Any]) -> None:
     seen: set[str] = set()
     for step in steps:
+        if not isinstance(step, (SyncStep, AsyncStep)):
+            raise DefinitionError(f"{step!r} is not a step; write SyncStep(...) or AsyncStep(...)", saga=saga)
         if step.name in seen:
             problem = "another step has the same name; replies could not be told apart"
             raise DefinitionError(problem, saga=saga, step=step.name)
