@@ -1,0 +1,93 @@
+"""The barrier's decisions, as a table: what is remembered, what comes, what happens."""
+
+from dataclasses import replace
+
+import pytest
+
+from sagas_framework import Failure
+from sagas_framework.participant.barrier import Answer, changes_of, decide
+from sagas_framework.storage.memory import Memory
+from sagas_framework.vocabulary.correlation import FailureKind
+from sagas_framework.vocabulary.identity import Direction
+
+DO, UNDO = Direction.ACTION, Direction.COMPENSATION
+NO = Failure("No", "no").to_wire()
+NEW = Memory()
+DONE = Memory(attempt=1, outcome="succeeded", reply={"id": 1})
+REFUSED = Memory(attempt=2, outcome="failed", failure=NO)
+BUSY = replace(REFUSED, transient=True)
+UNDONE = replace(DONE, undo_attempt=1, undo_outcome="succeeded", undo_reply={"gone": True})
+UNNEEDED = Memory(undo_attempt=1, undo_outcome="unneeded")
+NOT_UNDONE = replace(DONE, undo_attempt=2, undo_outcome="failed", undo_failure=NO, undo_transient=True)
+PARKED = Memory(parked=True)
+
+
+@pytest.mark.rule(12, 13, 14)
+@pytest.mark.parametrize(
+    ("remembered", "direction", "attempt", "expected"),
+    [
+        (NEW, DO, 1, "run"),
+        (DONE, DO, 1, "success {'id': 1}"),
+        (DONE, DO, 9, "success {'id': 1}"),
+        (REFUSED, DO, 1, "refused No"),
+        (REFUSED, DO, 2, "refused No"),
+        (REFUSED, DO, 3, "run"),
+        (BUSY, DO, 2, "transient No"),
+        (BUSY, DO, 3, "run"),
+        (UNDONE, DO, 1, "refused AlreadyCompensated"),
+        (UNDONE, DO, 9, "refused AlreadyCompensated"),
+        (UNNEEDED, DO, 1, "refused AlreadyCompensated"),
+        (NOT_UNDONE, DO, 1, "success {'id': 1}"),
+        (NEW, UNDO, 1, "unneeded"),
+        (REFUSED, UNDO, 1, "unneeded"),
+        (BUSY, UNDO, 1, "unneeded"),
+        (UNNEEDED, UNDO, 2, "success None"),
+        (DONE, UNDO, 1, "run"),
+        (UNDONE, UNDO, 1, "success {'gone': True}"),
+        (UNDONE, UNDO, 5, "success {'gone': True}"),
+        (NOT_UNDONE, UNDO, 2, "transient No"),
+        (NOT_UNDONE, UNDO, 3, "run"),
+        (PARKED, DO, 1, "parked"),
+        (PARKED, UNDO, 1, "parked"),
+        (replace(DONE, parked=True), DO, 1, "success {'id': 1}"),
+        (replace(DONE, parked=True), UNDO, 1, "parked"),
+    ],
+)
+def test_what_is_remembered_decides(remembered: Memory, direction: Direction, attempt: int, expected: str) -> None:
+    assert said(remembered, direction, attempt) == expected
+
+
+@pytest.mark.rule(14)
+@pytest.mark.parametrize(
+    ("remembered", "expected"),
+    [(NEW, "run"), (UNNEEDED, "success None"), (UNDONE, "success {'gone': True}"), (NOT_UNDONE, "transient No")],
+)
+def test_an_unconditional_compensation_runs_although_its_action_is_unknown(remembered: Memory, expected: str) -> None:
+    assert said(remembered, UNDO, 1, unconditional=True) == expected
+
+
+@pytest.mark.parametrize("direction", [DO, UNDO])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer({"id": 7}),
+        Answer(failure=Failure("No", "no"), kind=FailureKind.REFUSED),
+        Answer(failure=Failure("Busy", "later"), kind=FailureKind.TRANSIENT),
+    ],
+)
+def test_an_answer_that_is_remembered_is_what_a_duplicate_gets(direction: Direction, answer: Answer) -> None:
+    remembered = replace(NEW if direction is DO else DONE, **changes_of(direction, 3, answer))
+    assert decide(remembered, direction, 3).answer == answer
+
+
+def said(remembered: Memory, direction: Direction, attempt: int, *, unconditional: bool = False) -> str:
+    decision = decide(remembered, direction, attempt, unconditional=unconditional)
+    if decision.parked:
+        return "parked"
+    if decision.answer is None:
+        return "run"
+    if decision.changes:
+        assert decision.changes["undo_outcome"] == "unneeded" and decision.answer == Answer(None)
+        return "unneeded"
+    failure = decision.answer.failure
+    return f"{decision.answer.kind} {failure.type}" if failure else f"success {decision.answer.value}"

@@ -1,0 +1,127 @@
+"""Payloads: refused where they are sent when nobody could read them, with the field named."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sagas_framework import PayloadRefused
+from sagas_framework.transport.wire import Unreadable, read_arguments
+from sagas_framework.vocabulary import codec
+from sagas_framework.vocabulary.text import holds_nul, storable
+
+
+@dataclass(frozen=True)
+class Line:
+    dish: str
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Order:
+    order_id: int
+    lines: list[Line] = field(default_factory=list)
+    note: str | None = None
+    price: float = 0.0
+
+
+def nested(depth: int) -> Any:
+    value: Any = "bottom"
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@given(st.builds(Order, st.integers(-(2**60), 2**60), st.lists(st.builds(Line, st.text("abæ🐉"))), st.text("x\\u0")))
+def test_what_is_sent_comes_back_as_it_was(order: Order) -> None:
+    assert codec.decode(Order, codec.encode(Order, order, "order"), "order") == order
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        (Order("7"), "order_id"),  # type: ignore[arg-type]
+        (Order(1, [Line("soup", "two")]), "lines.0.count"),  # type: ignore[arg-type]
+        ({"order_id": 1, "extra": 2}, "extra"),
+        ({"order_id": 1, "lines": [{"dish": "soup", "extra": 1}]}, "lines.0.extra"),
+        (Order(1, price=float("inf")), "price"),
+        ({}, "order_id"),
+        (None, "payload"),
+        (7, "payload"),
+        (Order(1, note="half a pair \ud83d"), "surrogates"),
+        (Order(1, note="a \x00 in it"), "NUL"),
+        (Order(1, note="x" * codec.MAX_PAYLOAD_BYTES), "bytes long"),
+        (object(), "order"),
+    ],
+)
+def test_what_does_not_match_or_cannot_be_read_is_refused_where_it_is_sent(value: Any, named: str) -> None:
+    with pytest.raises(PayloadRefused, match=named):
+        codec.encode(Order, value, "order")
+
+
+def test_a_payload_that_contains_itself_is_refused() -> None:
+    value: dict[str, Any] = {}
+    value["self"] = value
+    with pytest.raises(PayloadRefused):
+        codec.encode(dict, value, "order")
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ({"order_id": "7"}, "order_id"),
+        ({"order_id": True}, "order_id"),
+        ({"order_id": 1.5}, "order_id"),
+        ({"order_id": 1, "lines": [{"count": 1}]}, "lines.0.dish"),
+        ({"order_id": 1, "lines": {}}, "lines"),
+        ([1], "payload"),
+        (None, "payload"),
+    ],
+)
+def test_what_comes_is_checked_as_strictly(value: Any, named: str) -> None:
+    with pytest.raises(PayloadRefused, match=named):
+        codec.decode(Order, value, "order")
+
+
+def test_what_comes_may_know_fields_that_we_do_not_yet() -> None:
+    came = {"order_id": 1, "new": True, "lines": [{"dish": "soup", "spicy": 3}]}
+    assert codec.decode(Order, came, "order") == Order(1, [Line("soup")])
+
+
+@pytest.mark.parametrize("depth", [1, 50, 61, 62, 63, 64, 65, 200])
+def test_whatever_depth_may_be_sent_may_be_read(depth: int) -> None:
+    value = {"deep": nested(depth)}
+    try:
+        encoded = codec.encode(dict, value, "order")
+    except PayloadRefused:
+        assert depth > 55
+        return
+    assert depth < 64
+    assert read_arguments(json.dumps([["saga", encoded], {}, {}]), "application/json") == ("saga", value)
+
+
+@pytest.mark.parametrize("depth", [64, 100, 100_000])
+def test_what_is_nested_too_deeply_is_not_read(depth: int) -> None:
+    body = '[["saga", ' + "[" * depth + "]" * depth + "], {}, {}]"
+    with pytest.raises(Unreadable):
+        read_arguments(body, "application/json")
+
+
+@pytest.mark.parametrize("content_type", [None, "application/x-python-serialize", "text/plain"])
+def test_only_json_is_read(content_type: str | None) -> None:
+    with pytest.raises(Unreadable, match="content type"):
+        read_arguments(b'[["saga", {}], {}, {}]', content_type)
+
+
+@given(st.text(st.sampled_from("\\u0\x00 a"), max_size=12))
+def test_a_nul_is_told_from_text_that_looks_like_one(value: str) -> None:
+    assert holds_nul(json.dumps(value)) == ("\x00" in value)
+
+
+@given(st.text())
+def test_ordinary_text_is_left_as_it_is(value: str) -> None:
+    assert storable(value) == value.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    storable(value + "\ud800\udfff").encode()
