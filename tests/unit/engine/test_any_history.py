@@ -13,10 +13,13 @@ from sagas_framework import SagaStatus, StepKind
 from sagas_framework.definition.graph import Definition, Undo
 from sagas_framework.engine.clock import next_due
 from sagas_framework.engine.protocol import Call, Cancel, Confirmed, Pause, Publish, Reply, Resume, Retry, Tick
-from tests.unit.engine.definitions import definitions
+from tests.unit.engine.definitions import TIMING, definitions
 from tests.unit.engine.world import OUTCOMES, SUCCEEDS, World
 
-EVENTS = ("command", "command", "command", "reply", "reply", "reply", "tick", "tick", "confirmed tick", "foreign reply")
+EVENTS = (
+    *("command", "reply", "tick") * 3,
+    *("confirmed tick", "silence", "foreign reply"),
+)
 ACTS: dict[str, type[Retry | Cancel | Pause | Resume]] = {
     "retry": Retry,
     "cancel": Cancel,
@@ -59,12 +62,15 @@ def let_happen(world: World, it: Happening) -> None:
         world.deliver_command(sent, OUTCOMES[it.outcome] if sent.awaited else SUCCEEDS)
     elif it.what == "reply" and world.replies:
         world.deliver_reply(*world.replies[-1 - it.which % len(world.replies)], it.flag, it.raises)
-    elif it.what in ("tick", "confirmed tick"):
+    elif it.what in ("tick", "confirmed tick", "silence"):
         due = next_due(world.definition, world.state)
         world.now = max(world.now, (due or world.now) - 0.5 + it.outcome)
         asked = [e.message_id for e in world.give(Tick(world.now), it.raises) if isinstance(e, Publish) and e.again]
-        if it.what == "confirmed tick":
+        if it.what != "tick":
             world.give(Confirmed(world.now, frozenset(asked)))
+        if it.what == "silence":
+            world.now += TIMING.give_up_after_seconds
+            world.give(Tick(world.now), it.raises)
     elif it.what == "foreign reply":
         before = world.state
         world.give(Reply(world.now, f"nobody's {it.which}", it.flag, failure=None))

@@ -90,17 +90,24 @@ def test_a_correlation_comes_back_as_it_was_sent(place: Correlation) -> None:
     assert Correlation.from_headers({HEADER: place.to_header()}) == place
 
 
+NO_ATTEMPTS: list[Any] = [0, -1, True, None, "1", 1.5, float("inf"), float("nan"), 2**31, [], {"a": 1}]
+NO_NAMES: list[Any] = ["", None, 7, "\x00", "\ud800", "x" * 300]
+NO_TEXTS: list[Any] = ["", 7, ["x"], {}]
+NO_DIRECTIONS: list[Any] = ["sideways", None, ["action"]]
+NONSENSE: list[dict[str, Any]] = [
+    *({"attempt": value} for value in NO_ATTEMPTS),
+    *({name: value} for name in ("orchestrator", "saga", "step") for value in NO_NAMES),
+    *({name: "x" * 121} for name in ("orchestrator", "saga")),
+    *({name: value} for name in ("reply_queue", "in_reply_to", "traceparent") for value in NO_TEXTS),
+    *({"direction": value} for value in NO_DIRECTIONS),
+    {"failure_kind": "?"},
+]
+
+
 @pytest.mark.rule(2)
 @pytest.mark.parametrize(
     "change",
-    [{"attempt": value} for value in (0, -1, True, None, "1", 1.5, float("inf"), float("nan"), 2**31, [], {"a": 1})]
-    + [
-        {name: value}
-        for name in ("orchestrator", "saga", "step")
-        for value in ("", None, 7, "\x00", "\ud800", "x" * 300)
-    ]
-    + [{"orchestrator": "x" * 121}, {"saga": "x" * 121}, {"direction": "sideways"}, {"direction": None}]
-    + [{"failure_kind": "?"}, {"reply_queue": 7}, {"reply_queue": ""}, {"in_reply_to": ["x"]}, {"traceparent": {}}],
+    NONSENSE,
     ids=repr,
 )
 def test_a_header_that_says_nonsense_is_none_of_ours(change: dict[str, Any]) -> None:
