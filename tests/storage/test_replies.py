@@ -452,6 +452,24 @@ def test_a_lost_connection_in_a_callback_rolls_no_saga_back_and_is_tried_again(
     assert bench.publisher.tasks() == ["bank.charge"] * 2
 
 
+@pytest.mark.rule(9)
+@pytest.mark.postgresql
+def test_what_the_database_would_refuse_at_the_commit_fails_the_step_that_wrote_it_alone(
+    postgresql_engine: Engine,
+) -> None:
+    bench = Bench(postgresql_engine, OrderSaga)
+    with postgresql_engine.begin() as connection:
+        connection.execute(
+            text("ALTER TABLE app_order ADD CONSTRAINT one_note UNIQUE (note) DEFERRABLE INITIALLY DEFERRED")
+        )
+        connection.execute(insert(orders).values(note="1 ticket 5"))
+    saga_id, command = started(bench)
+    other_id, other = started(bench, 2)
+    bench.handle(answer(command, TICKET), answer(other, TICKET))
+    assert (bench.status(saga_id), bench.status(other_id)) == ("compensating", "running")
+    assert sorted(bench.publisher.tasks()) == ["bank.charge", "kitchen.reject"]
+
+
 # ---- time and operators ---------------------------------------------------------------------------------------------
 
 

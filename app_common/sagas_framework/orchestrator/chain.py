@@ -30,7 +30,7 @@ from sagas_framework.engine.transition import cause_of, transition
 from sagas_framework.engine.walk import Identity
 from sagas_framework.errors import TransientError
 from sagas_framework.orchestrator.instance import Instance, Work
-from sagas_framework.storage.database import is_bad_weather
+from sagas_framework.storage.database import check_deferred_constraints, is_bad_weather
 from sagas_framework.storage.instances import HistoryRow
 from sagas_framework.transport.wire import OutgoingMessage, command_message
 from sagas_framework.vocabulary.command import Command, Failure
@@ -130,6 +130,8 @@ class Chain:
             with self._savepoint():
                 value = self._user_code(call)
                 self._session.flush()
+                if self._care is Care.SAVEPOINTS:
+                    check_deferred_constraints(self._session)
                 self._instance.encoded_data()  # data that cannot be stored fails the step that made it so
                 return Returned(now, call, value)
         except Exception as error:

@@ -9,11 +9,11 @@ from celery import Celery
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from sagas_framework.definition.graph import Definition, Timing, compile_saga
+from sagas_framework.definition.graph import MAX_NAME_CHARACTERS, Definition, Timing, compile_saga
 from sagas_framework.definition.saga import Saga
 from sagas_framework.definition.steps import AsyncStep, Send
 from sagas_framework.engine.protocol import Cancel, Pause, Resume, Retry
-from sagas_framework.errors import DefinitionError
+from sagas_framework.errors import ConfigurationError, DefinitionError
 from sagas_framework.orchestrator.advance import Advancer, Arrival
 from sagas_framework.orchestrator.due import DueSagas
 from sagas_framework.orchestrator.replies import ReplyBatches
@@ -33,6 +33,10 @@ class Orchestrator:
     def __init__(
         self, name: str, app: Celery, broker: Broker, engine: Engine, sagas: Sequence[type[Saga[Any]]], timing: Timing
     ) -> None:
+        if not 0 < len(name) <= MAX_NAME_CHARACTERS:
+            raise ConfigurationError(
+                f"an orchestrator's name has 1 to {MAX_NAME_CHARACTERS} characters, not {len(name)}"
+            )
         self.name = name
         self.app = app
         self.broker = broker

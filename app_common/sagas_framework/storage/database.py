@@ -108,6 +108,14 @@ def lent_session(connection: Connection) -> Iterator[LentSession]:
         Session.close(session)
 
 
+def check_deferred_constraints(session: Session) -> None:
+    """Raises here and now what the database would refuse only at the commit, where nobody knows whose fault it is."""
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+        connection.exec_driver_sql("SET CONSTRAINTS ALL DEFERRED")
+
+
 def is_bad_weather(error: BaseException) -> bool:
     """Whether a deadlock, a lock or a lost database is behind an error: the work is to be done again as it was."""
     seen: set[int] = set()
