@@ -1,6 +1,7 @@
 """Durable sagas for Python teams that use Celery.
 
-Everything an application needs is listed here; what is not listed may change without notice.
+Everything an application needs is listed here; what is not listed may change without notice. The whole tree of errors
+is drawn in `sagas_framework.errors`.
 """
 
 from sagas_framework.bootstrap import create_orchestrator, create_participant
@@ -12,18 +13,14 @@ from sagas_framework.definition.steps import (
     RETRIABLE,
     AsyncStep,
     StepContext,
-    StepKind,
     SyncStep,
     send,
 )
 from sagas_framework.engine.state import SagaStatus
 from sagas_framework.errors import (
-    ConfigurationError,
     DefinitionError,
     OperationRefused,
-    PayloadRefused,
     SagasError,
-    SessionIsLent,
     TransientError,
     UnknownSaga,
 )
@@ -45,7 +42,6 @@ __all__ = [
     "AsyncStep",
     "Broker",
     "Command",
-    "ConfigurationError",
     "DefinitionError",
     "Failure",
     "HandlerContext",
@@ -53,15 +49,12 @@ __all__ = [
     "Operations",
     "Orchestrator",
     "Participant",
-    "PayloadRefused",
     "RetryPolicy",
     "Saga",
     "SagaHandle",
     "SagaStatus",
     "SagasError",
-    "SessionIsLent",
     "StepContext",
-    "StepKind",
     "SyncStep",
     "TransientError",
     "UnknownSaga",

@@ -55,4 +55,4 @@ def test_a_command_that_kills_its_participant_is_parked_and_the_others_are_done(
     toy.wait_until(lambda: toy.statuses()["succeeded"] == INNOCENT - 1, END_SECONDS, toy.all_logs)
     assert toy.is_alive(PARTICIPANT)
     assert toy.rows("TOY", "SELECT count(*) FROM saga_kept_message") == [(1,)]
-    assert toy.rows("TOY", "SELECT count(*) FROM saga_participant_memory WHERE parked") == [(1,)]
+    assert toy.rows("TOY", "SELECT count(*) FROM saga_participant_memory WHERE parked = 'action'") == [(1,)]

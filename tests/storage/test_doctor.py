@@ -129,7 +129,7 @@ def test_messages_that_wait_for_a_person_are_counted(sick: Sick) -> None:
     with sick.engine.begin() as connection:
         keeping.keep(connection, [Kept("why", "task", "queue", "id", None, {}, "[]")], time.time())
         memory.take(connection, key, time.time())
-        memory.remember(connection, key, parked=True)
+        memory.remember(connection, key, parked="action")
         connection.execute(insert(outbox).values(queue="q", message={}, created_at=time.time() - 60))
     found = problems(sick)
     assert set(found) == {"messages", "parked", "outbox"}

@@ -128,7 +128,7 @@ def test_a_requeued_command_is_no_longer_parked_nor_counted_as_poison(keeper: Ke
     key = MemoryKey("orders", "saga-1", "create")
     with keeper.engine.begin() as connection:
         memory.take(connection, key, NOW)
-        memory.remember(connection, key, parked=True)
+        memory.remember(connection, key, parked="action")
         keeping.count_deliveries(connection, ["id-1"], NOW)
     keeper.messages.requeue(keeper.keep(delivery_of(keeper.command())))
     with keeper.engine.begin() as connection:

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.orm import Session
 
-from sagas_framework import PayloadRefused, SessionIsLent, StepContext
+from sagas_framework import StepContext
+from sagas_framework.errors import PayloadRefused, SessionIsLent
 from sagas_framework.storage.schema import instances
 from tests.support import sagas
 from tests.support.orchestration import Bench

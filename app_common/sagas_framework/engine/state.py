@@ -11,6 +11,8 @@ from sagas_framework.vocabulary.command import Failure
 
 
 class SagaStatus(StrEnum):
+    """What an operator wants to know first. `failed` means rolled back whole."""
+
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     COMPENSATING = "compensating"

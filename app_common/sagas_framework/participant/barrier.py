@@ -46,8 +46,8 @@ RUN = Decision()
 
 def decide(memory: Memory, direction: Direction, attempt: int, *, unconditional: bool = False) -> Decision:
     """`unconditional`: this compensation's action was never ours, so that our not knowing it means nothing."""
-    if memory.parked and not _answered(memory, direction):
-        return Decision(parked=True)
+    if memory.parked == direction.value and not _answered(memory, direction):
+        return Decision(parked=True)  # only that way: a parked action never succeeded, and can be compensated
     if direction is Direction.ACTION:
         return _decide_action(memory, attempt)
     return _decide_compensation(memory, attempt, unconditional)

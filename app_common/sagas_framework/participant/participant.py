@@ -123,7 +123,7 @@ class Participant:
                 keeping.count_deliveries(connection, [order.message_id], now)
                 return
             memory.take(connection, order.key, now)
-            memory.remember(connection, order.key, parked=True)
+            memory.remember(connection, order.key, parked=order.place.direction.value)
             keeping.keep(connection, [order.kept("it has killed its worker too often")], now)
         raise Parked
 

@@ -63,7 +63,7 @@ def count_kept(connection: Connection) -> int:
 
 
 def count_parked(connection: Connection) -> int:
-    return int(connection.scalar(select(func.count()).where(participant_memory.c.parked)) or 0)
+    return int(connection.scalar(select(func.count()).where(participant_memory.c.parked.isnot(None))) or 0)
 
 
 def oldest_unfinished(connection: Connection, limit: int) -> Sequence[tuple[str, dict[str, Any]]]:

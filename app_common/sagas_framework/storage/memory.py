@@ -34,7 +34,7 @@ class Memory:
     undo_reply: Any = None
     undo_failure: Any = None
     undo_transient: bool = False
-    parked: bool = False
+    parked: str | None = None
 
 
 _FIELDS = tuple(field.name for field in fields(Memory))
@@ -59,7 +59,7 @@ def remember(connection: Connection, key: MemoryKey, **changes: Any) -> None:
 
 
 def unpark(connection: Connection, key: MemoryKey) -> None:
-    remember(connection, key, parked=False)
+    remember(connection, key, parked=None)
 
 
 def forget_failure(connection: Connection, key: MemoryKey, direction: Direction) -> None:

@@ -111,7 +111,7 @@ participant_memory = Table(
     Column("undo_reply", _json()),
     Column("undo_failure", _json()),
     Column("undo_transient", Boolean, nullable=False, default=False),
-    Column("parked", Boolean, nullable=False, default=False),
+    Column("parked", String(20)),  # action | compensation: that command waits with the operator
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
 )

@@ -18,11 +18,11 @@ from sagas_framework import (
     DefinitionError,
     RetryPolicy,
     Saga,
-    StepKind,
     SyncStep,
     send,
 )
 from sagas_framework.definition.graph import Timing, Undo, compile_saga
+from sagas_framework.definition.steps import StepKind
 
 DO, UNDO = Command("do", "q", dict), Command("undo", "q", dict)
 

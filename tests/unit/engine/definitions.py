@@ -10,11 +10,11 @@ from sagas_framework import (
     Command,
     RetryPolicy,
     Saga,
-    StepKind,
     SyncStep,
     send,
 )
 from sagas_framework.definition.graph import Definition, Timing, compile_saga
+from sagas_framework.definition.steps import StepKind
 
 TIMING = Timing(ask_again_after_seconds=10.0, give_up_after_seconds=100.0)
 HOOKS = ("on_saga_success", "on_saga_failure", "on_compensation_failure")

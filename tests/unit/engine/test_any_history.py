@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sagas_framework import SagaStatus, StepKind
+from sagas_framework import SagaStatus
 from sagas_framework.definition.graph import Definition, Undo
+from sagas_framework.definition.steps import StepKind
 from sagas_framework.engine.clock import next_due
 from sagas_framework.engine.protocol import Call, Cancel, Confirmed, Pause, Publish, Reply, Resume, Retry, Tick
 from tests.unit.engine.definitions import TIMING, definitions

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sagas_framework import Failure, SagaStatus, StepKind
+from sagas_framework import Failure, SagaStatus
 from sagas_framework.definition.graph import Definition, Undo
+from sagas_framework.definition.steps import StepKind
 from sagas_framework.engine.clock import next_due
 from sagas_framework.engine.protocol import (
     Call,

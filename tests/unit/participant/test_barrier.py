@@ -19,7 +19,7 @@ BUSY = replace(REFUSED, transient=True)
 UNDONE = replace(DONE, undo_attempt=1, undo_outcome="succeeded", undo_reply={"gone": True})
 UNNEEDED = Memory(undo_attempt=1, undo_outcome="unneeded")
 NOT_UNDONE = replace(DONE, undo_attempt=2, undo_outcome="failed", undo_failure=NO, undo_transient=True)
-PARKED = Memory(parked=True)
+PARKED = Memory(parked="action")
 
 
 @pytest.mark.rule(12, 13, 14)
@@ -48,9 +48,9 @@ PARKED = Memory(parked=True)
         (NOT_UNDONE, UNDO, 2, "transient No"),
         (NOT_UNDONE, UNDO, 3, "run"),
         (PARKED, DO, 1, "parked"),
-        (PARKED, UNDO, 1, "parked"),
-        (replace(DONE, parked=True), DO, 1, "success {'id': 1}"),
-        (replace(DONE, parked=True), UNDO, 1, "parked"),
+        (PARKED, UNDO, 1, "unneeded"),
+        (replace(DONE, parked="compensation"), DO, 1, "success {'id': 1}"),
+        (replace(DONE, parked="compensation"), UNDO, 1, "parked"),
     ],
 )
 def test_what_is_remembered_decides(remembered: Memory, direction: Direction, attempt: int, expected: str) -> None:

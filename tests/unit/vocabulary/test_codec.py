@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sagas_framework import PayloadRefused
+from sagas_framework.errors import PayloadRefused
 from sagas_framework.transport.wire import Unreadable, read_arguments
 from sagas_framework.vocabulary import codec
 from sagas_framework.vocabulary.text import holds_nul, storable

@@ -114,7 +114,7 @@ def upgrade() -> None:
         sa.Column("undo_reply", _JSON, nullable=True),
         sa.Column("undo_failure", _JSON, nullable=True),
         sa.Column("undo_transient", sa.Boolean(), nullable=False),
-        sa.Column("parked", sa.Boolean(), nullable=False),
+        sa.Column("parked", sa.String(length=20), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("orchestrator", "saga_id", "step"),

@@ -1,0 +1,22 @@
+"""What applications may rely on is one short list; a name comes or goes only on purpose."""
+
+import sagas_framework
+
+PUBLIC = """
+    AsyncStep Broker COMPENSATABLE Command DefinitionError Failure HandlerContext OperationRefused Operations
+    Orchestrator PIVOT Participant RETRIABLE RetryPolicy Saga SagaHandle SagaStatus SagasError StepContext SyncStep
+    TransientError UnknownSaga create_orchestrator create_participant failure_task_name handles saga_step_handler send
+    step_context success_task_name upgrade_database
+"""
+
+
+def test_the_public_names_are_these() -> None:
+    assert sorted(sagas_framework.__all__) == sorted(PUBLIC.split())
+
+
+def test_every_public_name_is_there_and_says_what_it_is() -> None:
+    for name in sagas_framework.__all__:
+        value = getattr(sagas_framework, name)
+        assert value is not None
+        if callable(value):
+            assert value.__doc__, name
