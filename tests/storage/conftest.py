@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from tests.support import databases, sagas
 from tests.support.orchestration import Bench
@@ -21,10 +21,6 @@ def no_hooks_left() -> Iterator[None]:
 @pytest.fixture
 def engine(engine: Engine) -> Engine:
     app_metadata.create_all(engine)
-    if engine.dialect.name == "postgresql":
-        with engine.begin() as connection:  # a test that waits for a lock for ever is a failed one
-            connection.execute(text("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lock_timeout = ''20s''', "
-                                    "current_database()); END $$"))  # fmt: skip
     return engine
 
 

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, PendingRollbackError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
@@ -19,6 +19,13 @@ from sagas_framework.errors import ConfigurationError, SessionIsLent
 
 SQLITE_BUSY_TIMEOUT_MILLISECONDS = 10_000
 POOL_SIZE = 10
+
+# A worker has one loop. Without these limits a row that somebody's psql session holds, or a server behind a cable that
+# was pulled, would stop it for ever and without a word. With them an error comes, which is bad weather: what was to be
+# done is rolled back and done again. What the URL gives wins, for lock_timeout what role, database or server give too.
+POSTGRESQL_CONNECT_TIMEOUT_SECONDS = 5
+POSTGRESQL_SILENCE_MILLISECONDS = 10_000
+POSTGRESQL_LOCK_TIMEOUT_MILLISECONDS = 2_000
 
 # PostgreSQL's SQLSTATE classes and codes for what passes by itself: connection trouble, serialization failure,
 # deadlock, lock time-out, a server that is shutting down or starting, too many connections.
@@ -32,7 +39,11 @@ def open_database(url: str) -> Engine:
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() != "sqlite":
-            return create_engine(parsed, pool_pre_ping=False, pool_size=POOL_SIZE)
+            arguments = _limits(parsed)
+            engine = create_engine(parsed, pool_pre_ping=False, pool_size=POOL_SIZE, connect_args=arguments)
+            if parsed.get_backend_name() == "postgresql":
+                event.listen(engine, "connect", _prepare_postgresql)
+            return engine
         if parsed.database and parsed.database != ":memory:":
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(parsed, pool_size=POOL_SIZE) if parsed.database else create_engine(parsed)
@@ -41,6 +52,32 @@ def open_database(url: str) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_immediate)
     return engine
+
+
+def _limits(url: URL) -> dict[str, int]:
+    """How long libpq waits for a server that says nothing."""
+    if not url.get_driver_name().startswith("psycopg"):
+        return {}
+    seconds = POSTGRESQL_SILENCE_MILLISECONDS // 1000
+    limits = {
+        "connect_timeout": POSTGRESQL_CONNECT_TIMEOUT_SECONDS,
+        "tcp_user_timeout": POSTGRESQL_SILENCE_MILLISECONDS,  # for what was sent and is not acknowledged
+        "keepalives_idle": seconds,  # and for an answer that never comes
+        "keepalives_interval": max(1, seconds // 3),
+        "keepalives_count": 3,
+    }
+    return {name: limit for name, limit in limits.items() if name not in url.query}
+
+
+def _prepare_postgresql(connection: Any, record: Any) -> None:
+    # Not as a start-up option: PgBouncer refuses those, and they would outdo what was set for the role.
+    cursor = connection.cursor()
+    cursor.execute(
+        f"SELECT set_config('lock_timeout', '{POSTGRESQL_LOCK_TIMEOUT_MILLISECONDS}', false) "
+        "FROM pg_settings WHERE name = 'lock_timeout' AND source = 'default'"
+    )
+    cursor.close()
+    connection.commit()
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, record: Any) -> None:
@@ -139,5 +176,5 @@ def _passes_by_itself(error: DBAPIError) -> bool:
         return "locked" in text or "busy" in text or "unable to open database file" in text
     state = getattr(original, "sqlstate", None)
     if state is None:  # psycopg knows no SQLSTATE for a connection that it could not make or has lost
-        return type(original).__module__.startswith("psycopg") and type(original).__name__ == "OperationalError"
+        return type(original).__module__.startswith("psycopg") and isinstance(error, OperationalError)
     return state in _WEATHER_CODES or state[:2] in _WEATHER_CLASSES

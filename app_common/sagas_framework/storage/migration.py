@@ -21,6 +21,8 @@ def upgrade_database(engine: Engine, tables: MetaData | None = None) -> None:
     """
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
+            # Whoever else upgrades may take minutes; the limit is for a worker's loop, and none runs here.
+            connection.execute(text("SET LOCAL lock_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         configuration = _configuration()
         configuration.attributes["connection"] = connection
