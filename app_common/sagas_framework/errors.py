@@ -102,4 +102,8 @@ class MessageStays(SagasError):
 
 
 class PublishFailed(SagasError):
-    """The broker did not take a message, or did not say that it did."""
+    """The broker did not take some messages, or did not say that it did."""
+
+    def __init__(self, problem: str, message_ids: frozenset[str] = frozenset()) -> None:
+        self.message_ids = message_ids
+        super().__init__(problem)

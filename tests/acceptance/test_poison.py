@@ -39,7 +39,7 @@ def test_a_reply_that_kills_the_orchestrator_is_kept_and_the_others_of_its_batch
     deaths = toy.restart_whenever_it_dies_until_something_is_kept(ORCHESTRATOR, "ORCHESTRATOR")
     assert deaths <= 5
     toy.wait_until(lambda: toy.statuses()["succeeded"] == INNOCENT - 1, END_SECONDS, toy.all_logs)
-    assert toy.statuses()["running"] == 1
+    toy.wait_until(lambda: toy.statuses()["needs_attention"] == 1, END_SECONDS, toy.all_logs)
     [(reason, task)] = toy.rows("ORCHESTRATOR", "SELECT reason, task FROM saga_kept_message")
     assert "killed its worker" in reason
     assert task == "toy.work.response.success"

@@ -1,22 +1,23 @@
 """The orchestrator's reply batches on both databases: one transaction, nobody harmed by his neighbour."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
+from unittest import mock
 
 import pytest
-from sqlalchemy import Engine, create_engine, func, insert, select, text
+from sqlalchemy import Engine, create_engine, func, insert, select, text, update
 from sqlalchemy.pool import NullPool
 
 from sagas_framework import Failure, StepContext, TransientError
 from sagas_framework.engine.protocol import Cancel, Pause, Resume, Retry
-from sagas_framework.errors import OperationRefused, UnknownSaga
-from sagas_framework.storage.schema import deliveries, history, outbox
-from sagas_framework.transport.inbox import Delivery, GiveBack, TryLater
+from sagas_framework.errors import OperationRefused, PublishFailed, UnknownSaga
+from sagas_framework.storage.schema import deliveries, history, instances, outbox
+from sagas_framework.transport.inbox import Delivery, Unfinished
 from sagas_framework.transport.wire import OutgoingMessage
 from tests.support import sagas
-from tests.support.orchestration import Bench, answer, raw_delivery, watching
+from tests.support.orchestration import Bench, answer, arrival_of, raw_delivery, watching
 from tests.support.sagas import OrderData, OrderSaga, QuietSaga, orders
 from tests.support.threads import in_threads
 
@@ -199,12 +200,55 @@ def test_a_redelivered_duplicate_sends_again_what_it_had_caused_and_is_still_awa
 def test_replies_are_given_back_when_what_they_caused_could_not_be_published(bench: Bench) -> None:
     saga_id, create = started(bench)
     bench.publisher.broken = True
-    with pytest.raises(GiveBack):
+    with pytest.raises(Unfinished):
         bench.handle(answer(create, TICKET))
     bench.publisher.broken = False
     bench.handle(answer(create, TICKET, redelivered=True))
     assert bench.publisher.tasks() == ["bank.charge"]
     assert bench.row(saga_id)["data"]["ticket_id"] == 5
+
+
+@pytest.mark.rule(10)
+def test_a_command_that_the_broker_refuses_gives_back_only_the_reply_that_led_to_it(bench: Bench) -> None:
+    (_, refused), (_, sound) = started(bench, 1), started(bench, 2)
+    replies = [answer(refused, TICKET), answer(sound, TICKET)]
+    publish = bench.publisher.publish
+
+    def refuse_the_first(messages: Sequence[OutgoingMessage]) -> None:
+        publish(messages[1:])
+        raise PublishFailed("its queue is full", frozenset({messages[0].id}))
+
+    with mock.patch.object(bench.publisher, "publish", refuse_the_first), pytest.raises(Unfinished) as unfinished:
+        bench.handle(*replies)
+    assert list(unfinished.value.give_back) == replies[:1] and not unfinished.value.hold
+    assert bench.publisher.tasks() == ["bank.charge"]
+
+
+@pytest.mark.rule(5)
+def test_a_commit_whose_answer_was_lost_still_has_its_commands_sent(bench: Bench) -> None:
+    """The inbox holds what met bad weather; for all it knows, the transaction was committed."""
+    saga_id, create = started(bench)
+    reply = answer(create, TICKET)
+    bench.advancer.arrivals([arrival_of(reply)], (), 1.0)
+    reply.tried_before = True
+    bench.handle(reply)
+    assert bench.publisher.tasks() == ["bank.charge"]
+    assert bench.status(saga_id) == "running"
+
+
+@pytest.mark.postgresql
+def test_a_saga_that_somebody_holds_locked_waits_alone(postgresql_engine: Engine) -> None:
+    bench = Bench(postgresql_engine, OrderSaga)
+    (held_id, held), (_, sound) = started(bench, 1), started(bench, 2)
+    replies = [answer(held, TICKET), answer(sound, TICKET)]
+    with postgresql_engine.begin() as somebody:
+        somebody.execute(select(instances.c.id).where(instances.c.id == held_id).with_for_update())
+        with pytest.raises(Unfinished) as unfinished:
+            bench.handle(*replies)
+    assert list(unfinished.value.hold) == replies[:1] and not unfinished.value.give_back
+    assert bench.publisher.tasks() == ["bank.charge"]
+    bench.handle(*unfinished.value.hold)
+    assert bench.publisher.tasks() == ["bank.charge"]
 
 
 @pytest.mark.rule(4)
@@ -382,6 +426,15 @@ def test_a_message_that_kills_its_worker_every_time_is_kept_on_its_fifth_deliver
     ]
     (kept,) = bench.kept()
     assert kept["message_id"] == answer(poison, TICKET).message_id and "killed its worker" in kept["reason"]
+    poisoned_id = kept["saga_id"]
+    assert bench.status(poisoned_id) == "needs_attention", "else it would be asked for again, for ever"
+    bench.due_at(bench.row(innocent_id)["wake_at"] + 10_000)
+    assert "kitchen.create" not in bench.publisher.tasks()
+    sagas.hooks.clear()
+    bench.act(poisoned_id, Retry(1.0, "mended"))
+    (again,) = bench.due_now(poisoned_id)
+    bench.handle(answer(again, TICKET))
+    assert bench.status(poisoned_id) == "running"
 
 
 @pytest.mark.rule(11, 13)
@@ -389,7 +442,7 @@ def test_bad_weather_does_not_count_as_killing_a_worker(bench: Bench) -> None:
     _, command = started(bench)
     sagas.hooks["remember_ticket"] = locked
     for _ in range(8):
-        with pytest.raises(TryLater):
+        with pytest.raises(Unfinished):
             bench.handle(answer(command, TICKET, redelivered=True))
     sagas.hooks.clear()
     bench.handle(answer(command, TICKET, redelivered=True))
@@ -419,7 +472,7 @@ def test_a_lock_in_a_callback_rolls_no_saga_back_and_is_tried_again(bench: Bench
     saga_id, command = started(bench)
     other_id, other = started(bench, 2)
     sagas.hooks["remember_ticket"] = locked
-    with pytest.raises(TryLater):
+    with pytest.raises(Unfinished):
         bench.handle(answer(command, TICKET), answer(other, TICKET))
     assert bench.publisher.take() == [] and bench.status(saga_id) == bench.status(other_id) == "running"
     sagas.hooks.clear()
@@ -444,7 +497,7 @@ def test_a_lost_connection_in_a_callback_rolls_no_saga_back_and_is_tried_again(
 
     sagas.hooks["remember_ticket"] = lose
     replies = [answer(other, TICKET), answer(command, TICKET)]
-    with pytest.raises(TryLater):
+    with pytest.raises(Unfinished):
         bench.handle(*replies)
     assert bench.status(saga_id) == bench.status(refused_id) == "running"
     sagas.hooks.clear()
@@ -538,7 +591,7 @@ def test_an_operators_act_sends_nothing_itself_and_is_due_at_once(bench: Bench) 
     now = bench.row(saga_id)["created_at"] + 0.5
     bench.act(saga_id, Retry(now, "ask again"))
     assert bench.publisher.take() == [] and bench.row(saga_id)["wake_at"] == pytest.approx(now, abs=0.001)
-    assert bench.due_now(saga_id) == [charge]
+    assert [message.id for message in bench.due_now(saga_id)] == [charge.id]
 
 
 @pytest.mark.rule(18)
@@ -560,18 +613,29 @@ def test_an_act_on_an_unknown_saga_says_so(bench: Bench) -> None:
 
 @pytest.mark.rule(8)
 def test_a_due_saga_that_cannot_be_advanced_is_put_off_and_holds_up_no_other(bench: Bench) -> None:
-    stranger = bench.started(QuietSaga, OrderData(1))
-    known, _ = started_after_quiet(bench)
-    older = Bench(bench.engine, OrderSaga)
-    wake_at = max(bench.row(stranger)["wake_at"], bench.row(known)["wake_at"]) + 1
-    older.due_at(wake_at)
-    assert older.publisher.tasks() == ["kitchen.create"]
-    assert bench.row(stranger)["wake_at"] == pytest.approx(wake_at + 60.0, abs=0.01)
-
-
-def started_after_quiet(bench: Bench) -> tuple[str, OutgoingMessage]:
+    broken, _ = started(bench, 1)
+    with bench.engine.begin() as connection:
+        connection.execute(
+            update(instances)
+            .where(instances.c.id == broken)
+            .values(state={"steps": {"no step any more": {"phase": "acting"}}})
+        )
+    sound, _ = started(bench, 2)
+    wake_at = max(bench.row(broken)["wake_at"], bench.row(sound)["wake_at"]) + 1
     bench.publisher.take()
-    return started(bench, 2)
+    bench.due_at(wake_at)
+    assert bench.publisher.tasks() == ["kitchen.create"]
+    assert bench.row(broken)["wake_at"] == pytest.approx(wake_at + 60.0, abs=0.01)
+
+
+@pytest.mark.rule(8)
+def test_what_another_orchestrator_or_release_knows_is_left_to_it(bench: Bench) -> None:
+    stranger = bench.started(QuietSaga, OrderData(1))
+    older = Bench(bench.engine, OrderSaga)
+    wake_at = bench.row(stranger)["wake_at"]
+    older.due_at(wake_at + 1)
+    assert older.publisher.tasks() == []
+    assert bench.row(stranger)["wake_at"] == wake_at
 
 
 @pytest.mark.rule(8)

@@ -21,15 +21,15 @@ pytestmark = pytest.mark.scale
 _FILL = {
     "postgresql": """
         INSERT INTO saga_instance
-            (id, saga, status, paused, data, state, stale_replies, created_at, updated_at, ended_at)
-        SELECT ('01920000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'OrderSaga', 'succeeded', false,
-               '{"order_id": 1}', '{"status": "succeeded", "steps": {}}', 0, now(), now(), now()
+            (id, orchestrator, saga, status, paused, data, state, stale_replies, created_at, updated_at, ended_at)
+        SELECT ('01920000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'orders', 'OrderSaga', 'succeeded',
+               false, '{"order_id": 1}', '{"status": "succeeded", "steps": {}}', 0, now(), now(), now()
         FROM generate_series(1, :count) AS n""",
     "sqlite": """
         WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < :count)
         INSERT INTO saga_instance
-            (id, saga, status, paused, data, state, stale_replies, created_at, updated_at, ended_at)
-        SELECT '0192000000007000' || printf('%016x', n), 'OrderSaga', 'succeeded', 0, '{"order_id": 1}',
+            (id, orchestrator, saga, status, paused, data, state, stale_replies, created_at, updated_at, ended_at)
+        SELECT '0192000000007000' || printf('%016x', n), 'orders', 'OrderSaga', 'succeeded', 0, '{"order_id": 1}',
                '{"status": "succeeded", "steps": {}}', 0, '2026-01-01', '2026-01-01', '2026-01-01' FROM series""",
 }
 
@@ -88,8 +88,8 @@ def test_no_statement_of_the_hot_path_reads_the_finished_sagas(full: Bench) -> N
 @pytest.mark.rule(8)
 def test_what_is_due_is_found_by_the_partial_index(full: Bench) -> None:
     with Plans(full.engine) as plans, full.engine.begin() as connection:
-        assert instances.next_wake_at(connection) is None
-        assert instances.claim_due(connection, 2_000_000_000.0, 100) == []
+        assert instances.next_wake_at(connection, "orders", ["OrderSaga"]) is None
+        assert instances.claim_due(connection, "orders", ["OrderSaga"], 2_000_000_000.0, 100) == []
     assert len(plans.of) == 2
     assert all("ix_saga_instance_wake_at" in plan for _, plan in plans.of), plans.of
 

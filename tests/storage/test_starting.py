@@ -55,6 +55,18 @@ def test_a_rollback_takes_saga_steps_and_commands_with_it(bench: Bench) -> None:
     assert notes(bench.engine) == ["later"]
 
 
+def test_what_is_started_in_somebody_elses_transaction_is_left_to_the_due_loop(bench: Bench) -> None:
+    """Its session commits, but the transaction round it may yet be rolled back."""
+    with bench.engine.connect() as connection:
+        outer = connection.begin()
+        with Session(connection, join_transaction_mode="create_savepoint") as session:
+            bench.start(OrderSaga, OrderData(1), session)
+            session.commit()
+        assert bench.publisher.tasks() == []
+        outer.rollback()
+    assert count_sagas(bench.engine) == 0
+
+
 def test_a_savepoint_that_is_rolled_back_takes_its_saga_with_it_and_no_other(bench: Bench) -> None:
     with Session(bench.engine) as session, session.begin():
         bench.start(OrderSaga, OrderData(1), session)

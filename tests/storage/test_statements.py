@@ -22,6 +22,7 @@ from tests.support.orchestration import RecordingPublisher
 def row(number: int, **changes: Any) -> dict[str, Any]:
     return {
         "id": f"01920000-0000-7000-8000-{number:012x}",
+        "orchestrator": "orders",
         "saga": "OrderSaga",
         "status": "running",
         "paused": False,
@@ -65,8 +66,12 @@ def test_claiming_takes_what_is_due_earliest_first_and_no_more_than_asked(engine
     times = [5.0, None, 3.0, 9.0, 4.0]
     ids = insert_rows(engine, *(row(number, wake_at=wake_at) for number, wake_at in enumerate(times)))
     with engine.begin() as connection:
-        assert [one.id for one in instances.claim_due(connection, 5.0, 10)] == [ids[2], ids[4], ids[0]]
-        assert [one.id for one in instances.claim_due(connection, 9.0, 1)] == [ids[2]]
+        assert [one.id for one in instances.claim_due(connection, "orders", ["OrderSaga"], 5.0, 10)] == [
+            ids[2],
+            ids[4],
+            ids[0],
+        ]
+        assert [one.id for one in instances.claim_due(connection, "orders", ["OrderSaga"], 9.0, 1)] == [ids[2]]
 
 
 @pytest.mark.rule(8)
@@ -74,8 +79,8 @@ def test_claiming_takes_what_is_due_earliest_first_and_no_more_than_asked(engine
 def test_what_one_worker_has_claimed_another_passes_over_without_waiting(postgresql_engine: Engine) -> None:
     ids = insert_rows(postgresql_engine, *(row(number, wake_at=float(number)) for number in range(6)))
     with postgresql_engine.begin() as one, postgresql_engine.begin() as other:
-        first = [found.id for found in instances.claim_due(one, 9.0, 3)]
-        second = [found.id for found in instances.claim_due(other, 9.0, 10)]
+        first = [found.id for found in instances.claim_due(one, "orders", ["OrderSaga"], 9.0, 3)]
+        second = [found.id for found in instances.claim_due(other, "orders", ["OrderSaga"], 9.0, 10)]
     assert (first, second) == (ids[:3], ids[3:])
 
 
@@ -95,7 +100,7 @@ def test_times_come_back_as_they_were_put_in_to_the_microsecond(engine: Engine) 
     moment = time.time()
     insert_rows(engine, row(1, wake_at=moment))
     with reading(engine) as connection:
-        assert instances.next_wake_at(connection) == pytest.approx(moment, abs=1e-6)
+        assert instances.next_wake_at(connection, "orders", ["OrderSaga"]) == pytest.approx(moment, abs=1e-6)
 
 
 def test_data_and_state_come_back_as_they_were_put_in(engine: Engine) -> None:
@@ -111,8 +116,8 @@ def test_a_taken_key_inserts_nothing_and_leaves_the_transaction_usable(engine: E
         assert instances.insert_new(connection, row(1, idempotency_key="k"))
         assert not instances.insert_new(connection, row(2, idempotency_key="k"))
         assert instances.insert_new(connection, row(3, idempotency_key="k", saga="Other"))
-        assert instances.id_of_key(connection, "OrderSaga", "k") == row(1)["id"]
-        assert instances.id_of_key(connection, "OrderSaga", "other") is None
+        assert instances.id_of_key(connection, "orders", "OrderSaga", "k") == row(1)["id"]
+        assert instances.id_of_key(connection, "orders", "OrderSaga", "other") is None
 
 
 # ---- kept messages and counts ---------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from sagas_framework.definition.graph import Timing, compile_saga
 from sagas_framework.engine.protocol import Cancel, Pause, Resume, Retry
 from sagas_framework.engine.state import SagaState
 from sagas_framework.errors import PublishFailed
+from sagas_framework.orchestrator import replies
 from sagas_framework.orchestrator.advance import Advancer, Arrival
 from sagas_framework.orchestrator.due import DueSagas
 from sagas_framework.orchestrator.replies import ReplyBatches
@@ -36,7 +37,8 @@ class RecordingPublisher(Publisher):
         self.broken = False
 
     def publish(self, messages: Sequence[OutgoingMessage]) -> None:
-        self.check()
+        if self.broken:
+            raise PublishFailed("the broker is away", frozenset(message.id for message in messages))
         self.published += messages
 
     def check(self) -> None:
@@ -100,6 +102,13 @@ def answer(
     )
     reply = reply_message(command.task, place.reply_queue, place.saga, command.id, value, told)
     return delivery_of(reply, redelivered=redelivered)
+
+
+def arrival_of(reply: Delivery) -> Arrival:
+    """The reply as the orchestrator reads it."""
+    read = replies._read(reply, 1.0)
+    assert isinstance(read, Arrival)
+    return read
 
 
 class Bench:

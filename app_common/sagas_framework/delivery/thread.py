@@ -1,4 +1,4 @@
-"""A worker's delivery thread: chores, each a round of work that says how long it may sleep."""
+"""A worker's delivery threads: one a chore, so that a chore in trouble holds up no other."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ STOP_TIMEOUT_SECONDS = 10.0
 
 
 class DeliveryThread(threading.Thread):
-    """Runs the chores until it is stopped. Nothing that a chore raises ends it."""
+    """Runs a chore (a round of work that says how long it may sleep) until it is stopped. Nothing it raises ends it."""
 
-    def __init__(self, chores: Sequence[Chore]) -> None:
-        super().__init__(name="sagas-delivery", daemon=True)
-        self._chores = chores
+    def __init__(self, chore: Chore) -> None:
+        super().__init__(name=f"sagas-{type(chore).__name__}", daemon=True)
+        self._chore = chore
         self._stopping = threading.Event()
         self._backoff_seconds = FIRST_BACKOFF_SECONDS
 
@@ -35,12 +35,10 @@ class DeliveryThread(threading.Thread):
 
     def stop(self) -> None:
         self._stopping.set()
-        if self.is_alive():
-            self.join(STOP_TIMEOUT_SECONDS)
 
     def _round(self) -> float:
         try:
-            pause = min(chore() for chore in self._chores)
+            pause = self._chore()
         except Exception as error:
             pause = self._backoff_seconds
             self._backoff_seconds = min(pause * 2, LONGEST_BACKOFF_SECONDS)
@@ -54,20 +52,23 @@ class DeliveryThread(threading.Thread):
 
 
 def run_in_workers(app: Celery, chores: Callable[[], Sequence[Chore]]) -> None:
-    """Adds the thread to every worker of the app, as a bootstep; `chores` is called when the worker starts."""
+    """Adds the threads to every worker of the app, as a bootstep; `chores` is called when the worker starts."""
 
     class Delivery(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
         def __init__(self, parent: Any, **kwargs: Any) -> None:
-            self._thread: DeliveryThread | None = None
+            self._threads: list[DeliveryThread] = []
             super().__init__(parent, **kwargs)
 
         def start(self, parent: Any) -> None:
-            self._thread = DeliveryThread(chores())
-            self._thread.start()
+            self._threads = [DeliveryThread(chore) for chore in chores()]
+            for thread in self._threads:
+                thread.start()
 
         def stop(self, parent: Any) -> None:
-            if self._thread is not None:
-                self._thread.stop()
+            for thread in self._threads:
+                thread.stop()
+            for thread in self._threads:
+                thread.join(STOP_TIMEOUT_SECONDS)
 
         terminate = stop
 

@@ -120,6 +120,16 @@ class Reply:
     failure: Failure | None = None
     transient: bool = False
     redelivered: bool = False
+    place: tuple[str, Direction, int] | None = None  # the step, direction and attempt that it says it answers
+
+
+@dataclass(frozen=True)
+class Unhandled:
+    """No process survives handling the reply to this message: the operator has it. Asking again would bring it back."""
+
+    now: float
+    in_reply_to: str
+    failure: Failure
 
 
 @dataclass(frozen=True)
@@ -161,4 +171,4 @@ class Resume:
     reason: str
 
 
-Input = Start | Returned | Raised | Reply | Tick | Confirmed | Retry | Cancel | Pause | Resume
+Input = Start | Returned | Raised | Reply | Unhandled | Tick | Confirmed | Retry | Cancel | Pause | Resume

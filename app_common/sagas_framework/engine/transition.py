@@ -25,6 +25,7 @@ from sagas_framework.engine.protocol import (
     Stale,
     Start,
     Tick,
+    Unhandled,
     UserCode,
 )
 from sagas_framework.engine.state import Phase, SagaState, StepState
@@ -123,13 +124,20 @@ def _on_success_raised(walk: Walk, name: str, call: Call, failure: Failure) -> N
 
 @_apply.register
 def _(entry: Reply, walk: Walk) -> None:
-    name = next((n for n, s in walk.steps.items() if s.awaited and s.awaited.message_id == entry.in_reply_to), None)
+    name = walk.awaiting(entry.in_reply_to)
     if name is None:
         _answers_nothing_awaited(entry, walk)
     elif walk.step(name).phase is Phase.UNDOING:
         _compensation_answered(entry, walk, name)
     else:
         _action_answered(entry, walk, name)
+
+
+@_apply.register
+def _(entry: Unhandled, walk: Walk) -> None:
+    name = walk.awaiting(entry.in_reply_to)
+    if name is not None:
+        walk.get_stuck(name, entry.failure)
 
 
 def _action_answered(entry: Reply, walk: Walk, name: str) -> None:
@@ -159,7 +167,7 @@ def _compensation_answered(entry: Reply, walk: Walk, name: str) -> None:
 
 def _answers_nothing_awaited(entry: Reply, walk: Walk) -> None:
     """The duplicate check: it needs no table, because every id that was ever sent can be derived again."""
-    if not any(entry.in_reply_to in _settled_ids(walk, name, step) for name, step in walk.steps.items()):
+    if not _was_asked(entry, walk):
         walk.effects.append(Foreign("it answers a message that this saga never sent"))
         return
     walk.effects.append(Stale())
@@ -167,6 +175,17 @@ def _answers_nothing_awaited(entry: Reply, walk: Walk) -> None:
         for name, step in walk.steps.items():
             if step.awaited is not None and step.awaited.caused_by == entry.in_reply_to:
                 walk.publish(name)
+
+
+def _was_asked(entry: Reply, walk: Walk) -> bool:
+    if entry.place is not None and entry.place[0] in walk.steps:
+        name, direction, attempt = entry.place
+        step = walk.step(name)
+        if not 0 < attempt <= (step.attempt if direction is Direction.ACTION else step.undo_attempt):
+            return False
+        identity = walk.identity
+        return message_id(identity.orchestrator, identity.saga_id, name, direction, attempt) == entry.in_reply_to
+    return any(entry.in_reply_to in _settled_ids(walk, name, step) for name, step in walk.steps.items())
 
 
 def _settled_ids(walk: Walk, name: str, step: StepState) -> set[str]:

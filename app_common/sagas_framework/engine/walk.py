@@ -80,6 +80,10 @@ class Walk:
     def call(self, code: UserCode, step: str | None, attempt: int = 1, argument: Any = None) -> None:
         self.effects.append(Call(code, step, attempt, argument))
 
+    def awaiting(self, sent: str) -> str | None:
+        """The step that waits for the answer to this message."""
+        return next((n for n, s in self.steps.items() if s.awaited and s.awaited.message_id == sent), None)
+
     def past_no_return(self) -> bool:
         """Whether something has happened that is never undone: a pivot succeeded or a retriable step began."""
         for name, step in self.steps.items():
@@ -173,6 +177,8 @@ class Walk:
         for other, step in list(self.steps.items()):
             if step.phase is Phase.ACTING and step.retry_at is not None:
                 self.settle(other, Phase.FAILED)  # its last attempt was answered: there is nothing to undo
+            elif step.phase is Phase.ACTING and step.stuck:
+                self.settle(other, Phase.UNKNOWN)  # its answer could not be handled: it may have been done
         self._settled.extend(self.steps)
 
     def go_on_after_all(self, name: str) -> None:

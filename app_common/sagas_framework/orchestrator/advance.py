@@ -49,6 +49,7 @@ class Arrival:
 class Loaded:
     stored: Sequence[StoredInstance]
     arrivals: Sequence[Arrival]
+    locked: frozenset[str] = frozenset()
 
 
 class Advancer:
@@ -57,11 +58,17 @@ class Advancer:
         self._engine = engine
         self._definitions = definitions
 
-    def arrivals(self, arrivals: Sequence[Arrival], already_kept: Sequence[Kept], now: float) -> Work:
-        """Applies what has arrived, in its order."""
+    def arrivals(
+        self, arrivals: Sequence[Arrival], already_kept: Sequence[Kept], now: float, *, skip_locked: bool = False
+    ) -> Work:
+        """Applies what has arrived, in its order. `skip_locked` passes over sagas that somebody else holds."""
+        saga_ids = {arrival.saga_id for arrival in arrivals}
 
         def load(connection: Connection) -> Loaded:
-            return Loaded(instances.lock(connection, [arrival.saga_id for arrival in arrivals]), arrivals)
+            stored = instances.lock(connection, saga_ids, skip_locked=skip_locked)
+            missing = saga_ids - {row.id for row in stored}
+            locked = instances.existing(connection, missing) if skip_locked and missing else ()
+            return Loaded(stored, arrivals, frozenset(locked))
 
         return self._carefully_if_need_be(load, already_kept, now, woken=False)
 
@@ -69,7 +76,7 @@ class Advancer:
         """Claims what is due and lets each of it look at the clock."""
 
         def load(connection: Connection) -> Loaded:
-            stored = instances.claim_due(connection, now, limit)
+            stored = instances.claim_due(connection, self._orchestrator, self._definitions, now, limit)
             return Loaded(stored, [Arrival(row.id, Tick(now)) for row in stored])
 
         return self._carefully_if_need_be(load, (), now, woken=True)
@@ -103,6 +110,10 @@ class Advancer:
         return self._definitions.get(stored.saga)
 
     @property
+    def sagas(self) -> list[str]:
+        return list(self._definitions)
+
+    @property
     def orchestrator(self) -> str:
         return self._orchestrator
 
@@ -124,12 +135,19 @@ class _Batch:
         stored = {row.id: row for row in loaded.stored}
         open_instances: dict[str, Instance] = {}
         for arrival in loaded.arrivals:
-            if arrival.delivery is not None and arrival.delivery.redelivered:
-                work.finished.append(arrival.delivery.message_id)
+            delivery = arrival.delivery
+            if delivery is not None and delivery.suspect:
+                work.finished.append(delivery.message_id)
+            if delivery is not None and arrival.saga_id in loaded.locked:
+                work.locked.append(delivery)
+                continue
             if care is Care.FAST:
-                work.include(self._apply(arrival, stored, open_instances, care))
+                part = self._apply(arrival, stored, open_instances, care)
             else:
-                work.include(self._apply_alone(arrival, stored))
+                part = self._apply_alone(arrival, stored)
+            if delivery is not None:
+                part.sources += [(message.id, delivery) for message in part.outgoing]
+            work.include(part)
         self._session.flush()
         self._write(open_instances.values())
         return work

@@ -110,6 +110,7 @@ class Chain:
             effect.direction,
             effect.attempt,
             reply_queue=instance.definition.response_queue,
+            again=effect.again,
             unconditional=effect.direction is Direction.COMPENSATION and _stands_alone(step, command),
         )
         return command_message(command, effect.message_id, effect.payload, correlation)

@@ -7,7 +7,9 @@ import time
 from sqlalchemy import Engine
 
 from sagas_framework.engine.protocol import Confirmed
+from sagas_framework.errors import PublishFailed
 from sagas_framework.orchestrator.advance import Advancer, Arrival
+from sagas_framework.orchestrator.instance import Work
 from sagas_framework.storage import instances
 from sagas_framework.storage.database import reading
 from sagas_framework.transport.publisher import Publisher
@@ -31,17 +33,26 @@ class DueSagas:
     def __call__(self) -> float:
         now = time.time()
         with reading(self._engine) as connection:
-            next_wake_at = instances.next_wake_at(connection)
+            next_wake_at = instances.next_wake_at(connection, self._advancer.orchestrator, self._advancer.sagas)
         if next_wake_at is None or next_wake_at > now:
             return LONGEST_SLEEP_SECONDS if next_wake_at is None else min(next_wake_at - now, LONGEST_SLEEP_SECONDS)
-        self._publisher.check()  # with the broker away nothing is claimed, so that no ask is spent in vain
+        self._publisher.check()  # with the broker away nothing is claimed, so that no asks are spent on it
         work = self._advancer.due(now, CLAIM_LIMIT)
-        self._publisher.publish(work.outgoing)
-        confirmed = time.time()
+        try:
+            self._publisher.publish(work.outgoing)
+        except PublishFailed as error:
+            self._confirm(work, error.message_ids)
+            raise
+        self._confirm(work, frozenset())
+        return PAUSE_BETWEEN_FULL_ROUNDS_SECONDS
+
+    def _confirm(self, work: Work, refused: frozenset[str]) -> None:
+        """Giving up counts from here on, for those that were really asked."""
+        now = time.time()
         asked = [
-            Arrival(saga_id, Confirmed(confirmed, frozenset(message_ids)))
+            Arrival(saga_id, Confirmed(now, frozenset(message_ids - refused)))
             for saga_id, message_ids in work.asked_again.items()
+            if message_ids - refused
         ]
         if asked:
-            self._advancer.arrivals(asked, (), confirmed)
-        return PAUSE_BETWEEN_FULL_ROUNDS_SECONDS
+            self._advancer.arrivals(asked, (), now)

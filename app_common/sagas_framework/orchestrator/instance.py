@@ -10,6 +10,7 @@ from sagas_framework.engine.clock import next_due
 from sagas_framework.engine.state import SagaState
 from sagas_framework.storage.instances import HistoryRow, StoredInstance
 from sagas_framework.storage.keeping import Kept
+from sagas_framework.transport.inbox import Delivery
 from sagas_framework.transport.wire import OutgoingMessage
 from sagas_framework.vocabulary import codec
 
@@ -25,10 +26,14 @@ class Work:
     asked_again: dict[str, set[str]] = field(default_factory=dict)  # saga id -> message ids
     unawaited: list[OutgoingMessage] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
+    sources: list[tuple[str, Delivery]] = field(
+        default_factory=list
+    )  # ids of messages, and the replies that caused them
+    locked: list[Delivery] = field(default_factory=list)  # replies to sagas that somebody else holds
     finished: list[str] = field(default_factory=list)  # ids of redelivered messages that are no poison after all
 
     def include(self, other: Work) -> None:
-        for name in ("history", "outgoing", "unawaited", "kept", "finished"):
+        for name in ("history", "outgoing", "unawaited", "kept", "sources", "locked", "finished"):
             getattr(self, name).extend(getattr(other, name))
         for saga_id, ids in other.asked_again.items():
             self.asked_again.setdefault(saga_id, set()).update(ids)

@@ -50,14 +50,21 @@ def start(
     now = time.time()
     encoded = codec.encode(definition.data_type, data, f"data of {definition.name}")
     instance = Instance(definition, new_saga_id(), SagaState(), encoded)
-    columns = {"saga": definition.name, "idempotency_key": idempotency_key, "created_at": now}
+    columns = {
+        "orchestrator": orchestrator,
+        "saga": definition.name,
+        "idempotency_key": idempotency_key,
+        "created_at": now,
+    }
     # A savepoint: the caller may catch what a step raises and commit the rest; no half of a saga must be in it.
     with session.begin_nested():
         connection = session.connection()
         if idempotency_key is not None:
             # The key is taken before any step runs: a repeated start must have no effects, and must not raise.
             if not instances.insert_new(connection, _row(instance, now) | columns):
-                return SagaHandle(_started_before(connection, definition.name, idempotency_key), created=False)
+                return SagaHandle(
+                    _started_before(connection, orchestrator, definition.name, idempotency_key), created=False
+                )
         with lent_session(connection) as lent:
             chain = Chain(orchestrator, instance, lent, Care.CALLER)
             chain.run(Start(now))
@@ -72,8 +79,8 @@ def start(
     return SagaHandle(instance.id, created=True)
 
 
-def _started_before(connection: Connection, saga: str, idempotency_key: str) -> str:
-    known = instances.id_of_key(connection, saga, idempotency_key)
+def _started_before(connection: Connection, orchestrator: str, saga: str, idempotency_key: str) -> str:
+    known = instances.id_of_key(connection, orchestrator, saga, idempotency_key)
     if known is None:
         raise LookupError(f"the saga with idempotency key {idempotency_key!r} is not visible in this snapshot")
     return known
@@ -90,6 +97,8 @@ class AfterCommit:
         self._publisher = publisher
 
     def send(self, session: Session, messages: list[OutgoingMessage]) -> None:
+        if isinstance(session.get_bind(), Connection):
+            return  # its transaction may be somebody else's, whose commit we would not see: the due loop sends
         pending = session.info.setdefault(_PENDING, [])
         if not event.contains(session, "after_commit", self._committed):
             event.listen(session, "after_commit", self._committed)
@@ -107,6 +116,8 @@ class AfterCommit:
             self._publisher.publish(messages)
         except PublishFailed as error:
             logger.warning("%d commands wait for the due loop: %s", len(messages), error)
+        except Exception:  # the caller's work is committed: nothing that happens here is to look like its failure
+            logger.exception("%d commands wait for the due loop", len(messages))
 
     def _rolled_back(self, session: Session, ended: SessionTransaction) -> None:
         pending = session.info.get(_PENDING, [])

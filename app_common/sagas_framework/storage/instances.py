@@ -38,7 +38,12 @@ _LOADED = (instances.c.id, instances.c.saga, instances.c.data, instances.c.state
 _LOCK = select(*_LOADED).where(instances.c.id.in_(bindparam("ids", expanding=True))).order_by(instances.c.id)
 _CLAIM = (
     select(*_LOADED)
-    .where(instances.c.wake_at <= bindparam("now", type_=instances.c.wake_at.type))
+    .where(
+        instances.c.orchestrator == bindparam("orchestrator"),
+        instances.c.wake_at <= bindparam("now", type_=instances.c.wake_at.type),
+        # Those that this release knows: another one, half deployed, looks after the others.
+        instances.c.saga.in_(bindparam("sagas", expanding=True)),
+    )
     .order_by(instances.c.wake_at)
     .limit(bindparam("limit"))
 )
@@ -55,14 +60,22 @@ _UPDATE = (
 _UPDATE_AND_WAKE = _UPDATE.values(wake_at=bindparam("new_wake_at", type_=instances.c.wake_at.type))
 
 
-def lock(connection: Connection, ids: Iterable[str]) -> list[StoredInstance]:
+def lock(connection: Connection, ids: Iterable[str], *, skip_locked: bool = False) -> list[StoredInstance]:
     """Locks the instances in the order of their ids, so that two batches never wait for each other in a ring."""
-    return _load(connection, _LOCK.with_for_update(), {"ids": sorted(set(ids))})
+    return _load(connection, _LOCK.with_for_update(skip_locked=skip_locked), {"ids": sorted(set(ids))})
 
 
-def claim_due(connection: Connection, now: float, limit: int) -> list[StoredInstance]:
+def existing(connection: Connection, ids: Iterable[str]) -> list[str]:
+    """Which of these ids there are, whoever holds them."""
+    return list(connection.scalars(select(instances.c.id).where(instances.c.id.in_(list(ids)))))
+
+
+def claim_due(
+    connection: Connection, orchestrator: str, sagas: Iterable[str], now: float, limit: int
+) -> list[StoredInstance]:
     """Locks instances whose time has come, passing over those that somebody else is working on."""
-    return _load(connection, _CLAIM.with_for_update(skip_locked=True), {"now": now, "limit": limit})
+    parameters = {"orchestrator": orchestrator, "sagas": list(sagas), "now": now, "limit": limit}
+    return _load(connection, _CLAIM.with_for_update(skip_locked=True), parameters)
 
 
 def _load(connection: Connection, statement: Select[Any], parameters: dict[str, Any]) -> list[StoredInstance]:
@@ -103,13 +116,17 @@ def insert_new(connection: Connection, row: dict[str, Any]) -> bool:
         connection.execute(insert(instances), row)
         return True
     upsert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    statement = upsert(instances).on_conflict_do_nothing(index_elements=["saga", "idempotency_key"])
+    statement = upsert(instances).on_conflict_do_nothing(index_elements=["orchestrator", "saga", "idempotency_key"])
     return connection.execute(statement.returning(instances.c.id), row).first() is not None
 
 
-def id_of_key(connection: Connection, saga: str, idempotency_key: str) -> str | None:
+def id_of_key(connection: Connection, orchestrator: str, saga: str, idempotency_key: str) -> str | None:
     found: str | None = connection.scalar(
-        select(instances.c.id).where(instances.c.saga == saga, instances.c.idempotency_key == idempotency_key)
+        select(instances.c.id).where(
+            instances.c.orchestrator == orchestrator,
+            instances.c.saga == saga,
+            instances.c.idempotency_key == idempotency_key,
+        )
     )
     return found
 
@@ -119,9 +136,16 @@ def add_history(connection: Connection, rows: Sequence[HistoryRow]) -> None:
         connection.execute(insert(history).inline(), [vars(row) for row in rows])
 
 
-def next_wake_at(connection: Connection) -> float | None:
+def next_wake_at(connection: Connection, orchestrator: str, sagas: Iterable[str]) -> float | None:
     """When the earliest instance is due; one look at the head of a small index."""
     earliest: float | None = connection.scalar(
-        select(instances.c.wake_at).where(instances.c.wake_at.isnot(None)).order_by(instances.c.wake_at).limit(1)
+        select(instances.c.wake_at)
+        .where(
+            instances.c.orchestrator == orchestrator,
+            instances.c.wake_at.isnot(None),
+            instances.c.saga.in_(list(sagas)),
+        )
+        .order_by(instances.c.wake_at)
+        .limit(1)
     )
     return earliest

@@ -57,6 +57,7 @@ instances = Table(
     "saga_instance",
     metadata,
     Column("id", Uuid(as_uuid=False), primary_key=True),
+    Column("orchestrator", String(120), nullable=False),
     Column("saga", String(120), nullable=False),
     Column("status", String(20), nullable=False),
     Column("paused", Boolean, nullable=False, default=False),
@@ -73,12 +74,12 @@ instances = Table(
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     Column("ended_at", Moment),
-    UniqueConstraint("saga", "idempotency_key", name="uq_saga_instance_idempotency_key"),
+    UniqueConstraint("orchestrator", "saga", "idempotency_key", name="uq_saga_instance_idempotency_key"),
 )
 # Both indexes are partial, so that a million finished sagas weigh nothing: neither the due loop nor the list of
 # unfinished sagas ever meets them.
-Index("ix_saga_instance_wake_at", instances.c.wake_at, postgresql_where=instances.c.wake_at.isnot(None),
-      sqlite_where=instances.c.wake_at.isnot(None))  # fmt: skip
+Index("ix_saga_instance_wake_at", instances.c.orchestrator, instances.c.wake_at,
+      postgresql_where=instances.c.wake_at.isnot(None), sqlite_where=instances.c.wake_at.isnot(None))  # fmt: skip
 Index("ix_saga_instance_unfinished", instances.c.status, instances.c.id,
       postgresql_where=instances.c.status.in_(UNFINISHED), sqlite_where=instances.c.status.in_(UNFINISHED))  # fmt: skip
 

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from celery.worker import state
+
+from sagas_framework.errors import ConfigurationError
+from sagas_framework.transport.celery_app import BATCH_PREFETCH
 from sagas_framework.vocabulary.correlation import Correlation
 from sagas_framework.vocabulary.text import storable
 
 logger = logging.getLogger(__name__)
 
-MAX_BATCH = 200
+MAX_BATCH = BATCH_PREFETCH
 FIRST_BACKOFF_SECONDS = 0.05
 LONGEST_BACKOFF_SECONDS = 5.0
 
@@ -31,6 +35,7 @@ class Delivery:
         self.headers: dict[str, Any] = headers if isinstance(headers, dict) else {}
         self.body: bytes | str = message.body
         self.content_type: str | None = message.content_type
+        self.tried_before = False
 
     @property
     def task(self) -> str:
@@ -50,6 +55,12 @@ class Delivery:
         return bool((self._message.delivery_info or {}).get("redelivered"))
 
     @property
+    def suspect(self) -> bool:
+        """Whether an earlier copy of it may have killed its worker: it was delivered, or asked for, once before."""
+        correlation = self.correlation
+        return self.redelivered or (correlation is not None and correlation.again)
+
+    @property
     def correlation(self) -> Correlation | None:
         return Correlation.from_headers(self.headers)
 
@@ -63,12 +74,17 @@ class Delivery:
         self._message.reject_log_error(logger, errors, requeue=True)
 
 
-class TryLater(Exception):
-    """Raised by the handler of a batch: nothing was done, hold the same messages and come back with them."""
+class Unfinished(Exception):
+    """Raised by the handler of a batch: all of it is done but these.
 
+    `give_back`: the broker is to deliver them once more. `hold`: keep them here and come back with them a little later;
+    they may have been applied, for a commit whose answer was lost looks like one that failed.
+    """
 
-class GiveBack(Exception):
-    """Raised by the handler of a batch: the broker is to deliver these messages once more."""
+    def __init__(self, reason: str, *, give_back: Collection[Delivery] = (), hold: Collection[Delivery] = ()) -> None:
+        super().__init__(reason)
+        self.give_back = give_back
+        self.hold = hold
 
 
 class Inbox:
@@ -85,59 +101,67 @@ class Inbox:
 
     def strategy(self, task: Any, app: Any, consumer: Any) -> Callable[..., None]:
         """Celery's Task.Strategy: called for each task whenever the consumer (re)starts."""
+        if consumer.hub is None:
+            raise ConfigurationError("batches need a worker with an event loop: RabbitMQ or Redis, and --pool solo")
         if consumer.connection is not self._connection:
             # The broker gives the old connection's unacknowledged messages to somebody again: ours are void.
             self._buffer.clear()
             self._consumer, self._connection = consumer, consumer.connection
-            if consumer.hub is not None:
-                consumer.hub.on_tick.add(self._tick)
+            consumer.hub.on_tick.add(self._tick)
         return self._receive
 
     def _receive(self, message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> None:
         self._buffer.append(Delivery(message))
-        if self._consumer.hub is None:  # a transport without an event loop: a batch of one, at once
-            self._tick()
 
     def _tick(self) -> None:
         """Runs on every turn of the worker's loop. What escapes from here would end the worker."""
-        while self._buffer and time.monotonic() >= self._not_before:
+        while self._buffer and time.monotonic() >= self._not_before and not _worker_is_stopping():
             self._drain()
             batch, self._buffer = self._buffer[: self._max_batch], self._buffer[self._max_batch :]
             self._run(batch)
 
     def _run(self, batch: list[Delivery]) -> None:
-        errors = self._consumer.connection_errors
+        give_back: Collection[Delivery] = ()
+        hold: Collection[Delivery] = ()
         try:
             self._handle(batch)
-        except TryLater as reason:
-            logger.warning("a batch of %d messages waits for better weather: %s", len(batch), reason)
-            self._buffer = batch + self._buffer
-            self._back_off()
-        except GiveBack as reason:
-            logger.warning("a batch of %d messages is given back: %s", len(batch), reason)
-            self._back_off()
-            for delivery in batch:
-                delivery.give_back(errors)
+            self._backoff_seconds = FIRST_BACKOFF_SECONDS
+        except Unfinished as reason:
+            give_back, hold = reason.give_back, reason.hold
+            logger.warning(
+                "%d of %d messages wait for better weather: %s", len(give_back) + len(hold), len(batch), reason
+            )
         except Exception:
             logger.exception("a batch of %d messages is given back: the framework failed on it", len(batch))
-            self._back_off()
-            for delivery in batch:
-                delivery.give_back(errors)
-        else:
-            self._backoff_seconds = FIRST_BACKOFF_SECONDS
-            for delivery in batch:
-                delivery.acknowledge(errors)
+            give_back = batch
+        self._settle(batch, give_back, hold)
 
-    def _back_off(self) -> None:
+    def _settle(self, batch: list[Delivery], give_back: Collection[Delivery], hold: Collection[Delivery]) -> None:
+        errors = self._consumer.connection_errors
+        for delivery in batch:
+            if delivery in give_back:
+                delivery.give_back(errors)
+            elif delivery not in hold:
+                delivery.acknowledge(errors)
+        if give_back or len(hold) == len(batch):
+            self._pause()  # what was given back comes again at once; and when nothing worked, nothing will just now
+        if hold:
+            for delivery in hold:
+                delivery.tried_before = True
+            self._consumer.hub.call_later(self._backoff_seconds, self._take_up, list(hold), self._connection)
+
+    def _pause(self) -> None:
         self._not_before = time.monotonic() + self._backoff_seconds
-        if self._consumer.hub is not None:
-            self._consumer.hub.call_later(self._backoff_seconds, self._tick)
+        self._consumer.hub.call_later(self._backoff_seconds, self._tick)
         self._backoff_seconds = min(self._backoff_seconds * 2, LONGEST_BACKOFF_SECONDS)
+
+    def _take_up(self, held: list[Delivery], connection: Any) -> None:
+        if connection is self._connection:  # else they are void, like the buffer's
+            self._buffer = held + self._buffer
+            self._tick()
 
     def _drain(self) -> None:
         """Take what the connection already holds, so that a burst becomes one batch instead of many."""
-        if self._consumer.hub is None:
-            return
         if self._connection.transport.driver_type == "redis":
             self._drain_redis()
             return
@@ -156,3 +180,8 @@ class Inbox:
                 if message is None:
                     break
                 consumer.on_message(message)
+
+
+def _worker_is_stopping() -> bool:
+    """What is left in the buffer then goes back to the broker with the connection."""
+    return any(flag not in (None, False) for flag in (state.should_stop, state.should_terminate))

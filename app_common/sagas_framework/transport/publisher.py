@@ -6,9 +6,11 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from amqp.exceptions import MessageNacked
 from celery import Celery
 from kombu import Connection, Producer
 from kombu.exceptions import KombuError
@@ -34,32 +36,43 @@ class Publisher:
         self._broker = broker
         self._timeout_seconds = timeout_seconds
         self._held = threading.local()
-        self._known_errors: tuple[type[BaseException], ...] = ()
+        self._known_transport: Any = None
 
     def publish(self, messages: Sequence[OutgoingMessage]) -> None:
-        """Sends all of them, in order; raises PublishFailed when the broker did not confirm each one.
+        """Sends all of them, in order; raises PublishFailed with the ids of those that the broker did not take.
 
-        A connection that has gone stale while idle is replaced once, unless noticing it took all the time there was.
-        Sending a message twice is harmless here: every message is deduplicated where it arrives.
+        A message that is refused (its queue is full, or declared otherwise) does not hold up the others. A connection
+        that has gone stale while idle is replaced once, unless noticing it took all the time there was. Sending a
+        message twice is harmless here: every message is deduplicated where it arrives.
         """
-        if not messages:
-            return
-        fresh = self._producer() is None
+        refused: dict[str, BaseException] = {}
+        may_reconnect = self._producer() is not None
         last_moment = time.monotonic() + self._timeout_seconds
-        try:
-            self._publish(messages)
-        except PublishFailed:
-            self.close()
-            if fresh or time.monotonic() >= last_moment:
-                raise
-            self._publish(messages)
+        waiting = deque(messages)
+        while waiting:
+            try:
+                self._send(self._producer() or self._open(), waiting[0])
+                waiting.popleft()
+            except self._refusals() as error:
+                self.close()  # a refusal leaves its channel closed
+                refused[waiting.popleft().id] = error
+            except self._losses() as error:
+                self.close()
+                if not may_reconnect or time.monotonic() >= last_moment:
+                    refused |= {message.id: error for message in waiting}
+                    break
+                may_reconnect = False
+        if refused:
+            first = next(iter(refused.values()))
+            what = f"{len(refused)} of {len(messages)} messages"
+            raise PublishFailed(f"the broker did not take {what}: {first!r}", frozenset(refused)) from first
 
     def check(self) -> None:
         """Raises PublishFailed unless the broker answers."""
         try:
             connection = self._connect() if self._producer() is None else self._held.connection
             connection.channel().close()  # a round trip on either broker
-        except self._errors() as error:
+        except (*self._refusals(), *self._losses()) as error:
             self.close()
             raise PublishFailed(f"the broker does not answer: {error}") from error
 
@@ -76,18 +89,6 @@ class Publisher:
         producer: Producer | None = getattr(self._held, "producer", None)
         return producer if getattr(self._held, "pid", None) == os.getpid() else None
 
-    def _publish(self, messages: Sequence[OutgoingMessage]) -> None:
-        try:
-            producer = self._producer() or self._open()
-            for message in messages:
-                self._send(producer, message)
-        except self._errors() as error:
-            what = f"{messages[0].task} (the first of {len(messages)})"
-            raise PublishFailed(f"the broker did not confirm {what}: {error!r}") from error
-        if self._held.returned:
-            unroutable = ", ".join(sorted(set(self._held.returned)))
-            raise PublishFailed(f"no queue took messages for {unroutable}")
-
     def _send(self, producer: Producer, message: OutgoingMessage) -> None:
         producer.publish(
             message.body,
@@ -102,6 +103,9 @@ class Publisher:
             correlation_id=message.id,
             delivery_mode=2,
         )
+        if self._held.returned:
+            self._held.returned.clear()
+            raise Unroutable(f"no queue {message.queue!r} took it")
 
     def _queue(self, name: str) -> Any:
         queue = self._held.queues.get(name)
@@ -133,8 +137,19 @@ class Publisher:
     def _on_return(self, exception: Any, exchange: str, routing_key: str, message: Any) -> None:
         self._held.returned.append(routing_key)
 
-    def _errors(self) -> tuple[type[BaseException], ...]:
-        if not self._known_errors:
-            transport = self._app.connection_for_write().transport
-            self._known_errors = (*transport.connection_errors, *transport.channel_errors, KombuError, OSError)
-        return self._known_errors
+    def _refusals(self) -> tuple[type[BaseException], ...]:
+        """The broker's no to one message."""
+        return (*self._transport().channel_errors, MessageNacked, Unroutable)
+
+    def _losses(self) -> tuple[type[BaseException], ...]:
+        """Nobody there to say yes or no."""
+        return (*self._transport().connection_errors, KombuError, OSError)
+
+    def _transport(self) -> Any:
+        if self._known_transport is None:
+            self._known_transport = self._app.connection_for_write().transport
+        return self._known_transport
+
+
+class Unroutable(Exception):
+    """The broker has no queue of that name, although it was declared."""

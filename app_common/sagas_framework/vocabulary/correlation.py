@@ -40,6 +40,7 @@ class Correlation:
     in_reply_to: str | None = None
     failure_kind: FailureKind | None = None
     traceparent: str | None = None
+    again: bool = False  # asked again (or the answer to that): an earlier copy may have killed its worker
     unconditional: bool = False
 
     def to_header(self) -> dict[str, Any]:
@@ -54,8 +55,9 @@ class Correlation:
             value = getattr(self, name)
             if value is not None:
                 header[name] = str(value)
-        if self.unconditional:
-            header["unconditional"] = True
+        for name in ("again", "unconditional"):
+            if getattr(self, name):
+                header[name] = True
         return header
 
     @classmethod
@@ -76,6 +78,7 @@ class Correlation:
                 in_reply_to=_optional_text(header.get("in_reply_to")),
                 failure_kind=FailureKind(kind) if kind is not None else None,
                 traceparent=_optional_text(header.get("traceparent")),
+                again=header.get("again") is True,
                 unconditional=header.get("unconditional") is True,
             )
         except (KeyError, TypeError, ValueError):

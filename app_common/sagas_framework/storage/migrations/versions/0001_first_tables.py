@@ -36,6 +36,7 @@ def upgrade() -> None:
     op.create_table(
         "saga_instance",
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
+        sa.Column("orchestrator", sa.String(length=120), nullable=False),
         sa.Column("saga", sa.String(length=120), nullable=False),
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("paused", sa.Boolean(), nullable=False),
@@ -53,7 +54,7 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("saga", "idempotency_key", name="uq_saga_instance_idempotency_key"),
+        sa.UniqueConstraint("orchestrator", "saga", "idempotency_key", name="uq_saga_instance_idempotency_key"),
     )
     with op.batch_alter_table("saga_instance", schema=None) as batch_op:
         batch_op.create_index(
@@ -65,7 +66,7 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             "ix_saga_instance_wake_at",
-            ["wake_at"],
+            ["orchestrator", "wake_at"],
             unique=False,
             postgresql_where=sa.text("wake_at IS NOT NULL"),
             sqlite_where=sa.text("wake_at IS NOT NULL"),
