@@ -29,6 +29,7 @@ class Incoming:
     id: str
     saga_id: Any = SAGA_ID
     redelivered: bool = False
+    retries: int = 0
 
     def again(self, redelivered: bool = True) -> "Incoming":
         return replace(self, redelivered=redelivered)
@@ -65,7 +66,11 @@ class ParticipantBench:
     def perform(self, command: Incoming) -> None:
         headers = {} if command.place is None else {HEADER: command.place.to_header()}
         request = SimpleNamespace(
-            id=command.id, parent_id=None, delivery_info={"redelivered": command.redelivered}, **headers
+            id=command.id,
+            parent_id=None,
+            retries=command.retries,
+            delivery_info={"redelivered": command.redelivered},
+            **headers,
         )
         task: Any = SimpleNamespace(name=command.task, request=request)
         self.participant.perform(task, command.saga_id, command.payload, self._works[command.task])

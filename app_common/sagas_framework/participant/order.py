@@ -27,6 +27,7 @@ class Order:
     redelivered: bool
     queue: str | None
     parent_id: str | None = None
+    retries: int = 0
 
     @property
     def key(self) -> MemoryKey:
@@ -66,4 +67,5 @@ def order_of(task: Task, saga_id: Any, payload: Any, default_reply_queue: str | 
         redelivered=bool(delivery.get("redelivered")),
         queue=delivery.get("routing_key"),
         parent_id=request.parent_id,
+        retries=getattr(request, "retries", 0),
     )

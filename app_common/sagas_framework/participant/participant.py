@@ -12,16 +12,19 @@ from typing import Any
 from celery import Celery, Task
 from celery.exceptions import Ignore, Reject, Retry
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
 from sagas_framework.errors import ConfigurationError, PublishFailed, TransientError, in_one_line
 from sagas_framework.participant import barrier
+from sagas_framework.participant.back_off import BackOff
 from sagas_framework.participant.barrier import Answer
 from sagas_framework.participant.gate import Gate
 from sagas_framework.participant.handlers import HandlerContext, Work, marked_in, work_of
+from sagas_framework.participant.in_hand import InHand
 from sagas_framework.participant.intake import Intake
 from sagas_framework.participant.order import Order, order_of
+from sagas_framework.participant.suspects import Parked, Suspects
 from sagas_framework.storage import keeping, memory
 from sagas_framework.storage.database import is_bad_weather, lent_session
 from sagas_framework.transport.celery_app import Broker
@@ -38,14 +41,6 @@ WEATHER_RETRY_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 _ATTRIBUTE = "sagas_participant"  # of the Celery app: where a task finds its participant
 _CELERY_OWN = (Retry, Ignore, Reject)
-
-
-BEGUN_BEFORE_PARKED = 3
-"""A redelivered command that was begun so often and never came to an end is not begun a fifth time."""
-
-
-class Parked(Exception):
-    """The step's command waits with the operator: it is neither run nor answered."""
 
 
 class _Refusal(Exception):
@@ -71,6 +66,9 @@ class Participant:
         self.sessions: sessionmaker[Session] | None = None if engine is None else sessionmaker(engine)
         self._publisher = Publisher(app, broker)
         self._gate = Gate()
+        self._in_hand = InHand()
+        self._suspects = Suspects(engine)
+        self._back_off = BackOff()
         app.Task.Strategy = Intake(engine).strategy
         setattr(app, _ATTRIBUTE, self)
 
@@ -94,47 +92,35 @@ class Participant:
         Whatever prevents an answer (the database or the broker is away) gives the command back to the broker.
         """
         order = order_of(task, saga_id, payload, work.reply_queue)
+        # What Celery's own Retry has sent bears the same id, and may arrive before the handler that raised it is left.
+        command = (order.task, order.message_id, str(order.retries))
+        with self._in_hand.hold(command, order.redelivered) as ours:
+            if ours:
+                self._perform(order, work)
+            else:
+                logger.info("%s of saga %s is being done already", order.task, saga_id)
+
+    def _perform(self, order: Order, work: Work) -> None:
         try:
-            with self._gate.alone() if order.redelivered else self._gate.together():
-                self._begin(order)
+            alone = self._suspects.is_to_run_alone(order)
+            with self._gate.alone() if alone else self._gate.together():
+                self._suspects.count(order)
                 self._send(order, self._answer(order, work))
         except _CELERY_OWN:
-            self._finish(order)
+            self._suspects.clear(order)
             raise
         except Parked:
-            logger.warning("%s of saga %s waits with the operator", order.task, saga_id)
+            logger.warning("%s of saga %s waits with the operator", order.task, order.saga_id)
         except Exception as error:
             if isinstance(error, PublishFailed) or is_bad_weather(error):
-                self._finish(order)
+                self._suspects.clear(order)
             else:  # it counts like a killed worker: what can never be answered must not come back for ever
-                logger.exception("%s of saga %s could not be answered", order.task, saga_id)
-            logger.warning("%s of saga %s is given back: %s", order.task, saga_id, in_one_line(error))
+                logger.exception("%s of saga %s could not be answered", order.task, order.saga_id)
+            logger.warning("%s of saga %s is given back: %s", order.task, order.saga_id, in_one_line(error))
+            self._back_off.wait()  # outside the gate: what can be answered goes on
             raise Reject(in_one_line(error), requeue=True) from error
-        self._finish(order)
-
-    def _begin(self, order: Order) -> None:
-        """A redelivered command may be what killed the worker: it runs alone, and is counted before it is begun."""
-        if not order.redelivered or self.engine is None:
-            return
-        now = time.time()
-        with self.engine.begin() as connection:
-            begun = keeping.begun_deliveries(connection, [order.message_id])
-            if begun.get(order.message_id, 0) < BEGUN_BEFORE_PARKED:
-                keeping.count_deliveries(connection, [order.message_id], now)
-                return
-            memory.take(connection, order.key, now)
-            memory.remember(connection, order.key, parked=order.place.direction.value)
-            keeping.keep(connection, [order.kept("it has killed its worker too often")], now)
-        raise Parked
-
-    def _finish(self, order: Order) -> None:
-        """It ended, and the process is alive: the command is no poison."""
-        if order.redelivered and self.engine is not None:
-            try:
-                with self.engine.begin() as connection:
-                    keeping.forget_deliveries(connection, [order.message_id])
-            except SQLAlchemyError as error:
-                logger.warning("the count of deliveries of %s stays: %s", order.message_id, error)
+        self._back_off.reset()
+        self._suspects.clear(order)
 
     def _send(self, order: Order, answer: Answer) -> None:
         if order.reply_queue is None:
