@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from local_stack.plan import CHECKOUT, in_this_interpreter
@@ -22,13 +22,20 @@ class Workers:
     def command(self, worker: str) -> list[str]:
         return ["celery", "--app", worker.partition("#")[0], "worker", "--loglevel", "INFO"]
 
-    def start(self, worker: str, *, wait: bool = True, extra: Mapping[str, str] | None = None) -> None:
+    def start(
+        self,
+        worker: str,
+        *,
+        wait: bool = True,
+        extra: Mapping[str, str] | None = None,
+        options: Sequence[str] = (),
+    ) -> None:
         log = self._log(worker)
         log.touch()
         seen = log.read_text().count(" ready.")
         with log.open("ab") as output:
             self._processes[worker] = subprocess.Popen(
-                in_this_interpreter(self.command(worker)),
+                in_this_interpreter([*self.command(worker), *options]),
                 cwd=CHECKOUT,
                 env={**self.environment, **(extra or {})},
                 stdin=subprocess.DEVNULL,

@@ -18,14 +18,27 @@ from sagas_framework.transport.wire import Unreadable, read_arguments
 logger = logging.getLogger(__name__)
 
 
+_MARK = "__sagas_command__"
+
+
+def mark_as_command(run: Callable[..., None]) -> None:
+    """What a task runs bears the mark, for the application declares the task itself; functools.wraps carries it on."""
+    setattr(run, _MARK, True)
+
+
 class Intake:
-    """`strategy` stands in for Celery's default one, and hands it everything that can be read."""
+    """`strategy` stands in for Celery's default one, and hands it every command that can be read.
+
+    The application's ordinary tasks are none of its business: their arguments are theirs.
+    """
 
     def __init__(self, engine: Engine | None) -> None:
         self._engine = engine
 
     def strategy(self, task: Any, app: Any, consumer: Any) -> Callable[..., None]:
         run: Callable[..., None] = default(task, app, consumer)
+        if not getattr(task.run, _MARK, False):
+            return run
 
         def receive(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> None:
             delivery = Delivery(message)

@@ -22,7 +22,7 @@ from sagas_framework.participant.barrier import Answer
 from sagas_framework.participant.gate import Gate
 from sagas_framework.participant.handlers import HandlerContext, Work, marked_in, work_of
 from sagas_framework.participant.in_hand import InHand
-from sagas_framework.participant.intake import Intake
+from sagas_framework.participant.intake import Intake, mark_as_command
 from sagas_framework.participant.order import Order, order_of
 from sagas_framework.participant.suspects import Parked, Suspects
 from sagas_framework.storage import keeping, memory
@@ -82,6 +82,7 @@ class Participant:
             self.perform(task, saga_id, payload, work)
 
         task_body.__doc__ = function.__doc__
+        mark_as_command(task_body)
         self.app.task(bind=True, shared=False, name=work.task)(task_body)
 
     # ---- one command ------------------------------------------------------------------------------------------

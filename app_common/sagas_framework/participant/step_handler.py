@@ -13,6 +13,7 @@ from celery import Task
 
 from sagas_framework.errors import DefinitionError
 from sagas_framework.participant.handlers import HandlerContext, Work
+from sagas_framework.participant.intake import mark_as_command
 from sagas_framework.participant.participant import participant_of
 from sagas_framework.vocabulary import codec
 
@@ -46,6 +47,7 @@ def saga_step_handler(
 
             participant_of(task.app).perform(task, saga_id, payload, Work(task.name, run, response_queue, transient))
 
+        mark_as_command(task_body)
         return task_body
 
     return decorate
