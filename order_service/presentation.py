@@ -57,7 +57,7 @@ NOT_NOW = Badge("Answered: not now", "retry", "busy")
 KINDS = {
     "compensatable": "can be undone",
     "pivot": "point of no return",
-    "retriable": "retried until done",
+    "retriable": "retried, never undone",
     "unknown": "of a saga that this version does not know",
 }
 EVENTS = {

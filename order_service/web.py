@@ -12,7 +12,6 @@ from uuid import UUID
 from flask import Flask, Response, abort, jsonify, make_response, redirect, render_template, request, url_for
 from flask.json.provider import DefaultJSONProvider
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 from waitress import create_server
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
@@ -22,7 +21,7 @@ from order_service.launches import LAUNCHES, Launch, place_order
 from order_service.models import Order
 from order_service.presentation import SAGA_STATUSES, SagaPage, saga_page, saga_row
 from order_service.web_safety import protect
-from sagas_framework import Operations, Orchestrator, UnknownSaga
+from sagas_framework import Operations, Orchestrator, UnknownSaga, reading_session
 from sagas_framework.operations import SagaSummary
 
 RECENT_SAGAS = 50
@@ -40,17 +39,24 @@ class IsoJSONProvider(DefaultJSONProvider):
 
 
 def create_web_app(
-    orchestrator: Orchestrator, operations: Operations | None = None, random: Random | None = None
+    orchestrator: Orchestrator,
+    operations: Operations | None = None,
+    random: Random | None = None,
+    *,
+    loopback_only: bool = True,
 ) -> Flask:
     app = Flask(__name__)
     app.json = IsoJSONProvider(app)
     app.jinja_env.filters["clock"] = presentation.utc_clock
     app.jinja_env.globals["ORDER_STATUSES"] = presentation.ORDER_STATUSES
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    protect(app)
+    protect(app, loopback_only=loopback_only)
     Pages(orchestrator, operations or Operations(orchestrator), random or Random()).add_to(app)
     app.register_error_handler(HTTPException, show_error)
     return app
+
+
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 class Pages:
@@ -132,8 +138,7 @@ class Pages:
 
     def _orders(self, saga_ids: Iterable[str]) -> dict[str | None, Order]:
         # Pages that are looked at every second must not queue for SQLite's only write lock.
-        reading = self.orchestrator.engine.execution_options(sagas_read_only=True)
-        with Session(reading) as session:
+        with reading_session(self.orchestrator.engine) as session:
             orders = session.scalars(select(Order).where(Order.saga_id.in_(list(saga_ids))))
             return {order.saga_id: order for order in orders}
 
@@ -167,9 +172,8 @@ def main() -> None:
     from order_service.worker import orchestrator, settings  # reads the environment: not before it is wanted
 
     try:
-        server = create_server(
-            create_web_app(orchestrator), host=settings.host, port=settings.port, threads=WEB_THREADS, ident=""
-        )
+        app = create_web_app(orchestrator, loopback_only=settings.host in LOOPBACK_HOSTS)
+        server = create_server(app, host=settings.host, port=settings.port, threads=WEB_THREADS, ident="")
     except OSError as error:
         sys.exit(
             f"order_service: cannot listen on {settings.host}:{settings.port} ({error.strerror}); "

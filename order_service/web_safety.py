@@ -21,9 +21,21 @@ HEADERS = {
 }
 
 
-def protect(app: Flask) -> None:
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+def protect(app: Flask, *, loopback_only: bool) -> None:
+    """`loopback_only`: the page is served to this machine alone, so any other name for it is a trick of DNS."""
+    if loopback_only:
+        app.before_request(_refuse_foreign_names)
     app.before_request(_refuse_foreign_writes)
     app.after_request(_add_headers)
+
+
+def _refuse_foreign_names() -> None:
+    """A foreign page whose name was made to resolve to this machine would pass for the same origin."""
+    if request.host.rpartition(":")[0] not in LOOPBACK_NAMES and request.host not in LOOPBACK_NAMES:
+        abort(403, "This page is served to this machine only, by the names localhost and 127.0.0.1.")
 
 
 def _refuse_foreign_writes() -> None:

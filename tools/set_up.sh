@@ -15,7 +15,7 @@ stop() {
 }
 
 # The path is part of the key: a moved or copied environment has the old path in its scripts.
-key="$(pwd) $(cat pyproject.toml constraints.txt tools/set_up.sh | cksum)"
+key="$(pwd) $python $(cat pyproject.toml constraints.txt tools/set_up.sh | cksum)"
 is_current() {
     [ -x "$venv/bin/python" ] && [ -f "$venv/.ready-$1" ] && [ "$(cat "$venv/.ready-$1")" = "$key" ] &&
         "$venv/bin/python" -c '' 2>/dev/null

@@ -6,7 +6,12 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from sagas_framework.definition.graph import DEFAULT_ASK_AGAIN_AFTER_SECONDS, DEFAULT_GIVE_UP_AFTER_SECONDS, Timing
+from sagas_framework.definition.graph import (
+    DEFAULT_ASK_AGAIN_AFTER_SECONDS,
+    DEFAULT_GIVE_UP_AFTER_SECONDS,
+    Timing,
+    compile_saga,
+)
 from sagas_framework.definition.saga import Saga
 from sagas_framework.delivery.rejected import keep_what_celery_rejects
 from sagas_framework.delivery.relay import OutboxRelay
@@ -33,9 +38,9 @@ def create_orchestrator(
     """
     broker = Broker(broker) if isinstance(broker, str) else broker
     engine = open_database(database_url)
-    queues = list(dict.fromkeys(saga.response_queue for saga in sagas))
-    app = create_celery_app(name, broker, queues, batches=True)
     timing = Timing(ask_again_after_seconds, give_up_after_seconds)
+    queues = list(dict.fromkeys(compile_saga(saga, timing).response_queue for saga in sagas))
+    app = create_celery_app(name, broker, queues, batches=True)
     orchestrator = Orchestrator(name, app, broker, engine, sagas, timing)
     orchestrator.register_async_step_handlers()
     keep_what_celery_rejects(app, engine)

@@ -1,7 +1,6 @@
 """Silence, a broker that is away, poison, shutdown, several orchestrators: with real processes on both set-ups."""
 
 import json
-import re
 import uuid
 from collections.abc import Iterator
 
@@ -81,13 +80,12 @@ def test_a_warm_shutdown_gives_back_what_it_holds_and_shows_no_traceback(system:
     saga_ids = system.launch("random", 40, seed=5)
     for service in SERVICES:
         assert system.stop(service) == 0
+        assert "Traceback" not in last_run(system, service)
     for service in SERVICES:
         system.start(service)
     system.wait_for_the_end()
     assert len(saga_ids) == 40
     assert_coherent(system.endings())
-    for service in SERVICES:
-        assert "Traceback" not in re.sub(r"(?s)\[tasks\].*?\n\n", "", last_run(system, service))
 
 
 def last_run(system: System, service: str) -> str:

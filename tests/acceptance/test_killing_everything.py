@@ -46,6 +46,8 @@ def test_every_saga_ends_and_every_order_is_coherent_although_everything_is_kill
         assert len(endings) == launched
         assert system.statuses()["needs_attention"] == 0, system.describe_unfinished()
         assert_coherent(endings)
+        for service in SERVICES:
+            assert system.rows(service, "SELECT task, reason FROM saga_kept_message") == [], "an innocent was kept"
         assert kills > 3 * ROUNDS, "nothing was killed in the flood"
 
 

@@ -9,6 +9,7 @@ README = (CHECKOUT / "README.md").read_text()
 SOURCES = [
     CHECKOUT / "order_service" / "create_order_saga.py",
     CHECKOUT / "order_service" / "launches.py",
+    CHECKOUT / "order_service" / "worker.py",
     CHECKOUT / "restaurant_service" / "handlers.py",
     CHECKOUT / "restaurant_service" / "worker.py",
 ]

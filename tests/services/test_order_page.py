@@ -218,3 +218,9 @@ def test_pages_run_their_own_files_only(page: FlaskClient) -> None:
 
 def test_every_saga_id_is_a_uuid(page: FlaskClient) -> None:
     assert UUID(page.post("/run-random-saga").headers["Location"].rsplit("/", 1)[1])
+
+
+def test_a_foreign_name_for_this_machine_is_refused(page: FlaskClient) -> None:
+    """DNS can make any name resolve to 127.0.0.1, and the page of that name would pass for the same origin."""
+    assert page.get("/", headers={"Host": "evil.example:5000"}).status_code == 403
+    assert page.get("/ping", headers={"Host": "127.0.0.1:5000"}).status_code == 200

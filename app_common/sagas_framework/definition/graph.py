@@ -7,9 +7,9 @@ simplest such graph.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, get_type_hints
 
 from sagas_framework.definition.retry import RetryPolicy
 from sagas_framework.definition.saga import Saga, data_type_of
@@ -94,6 +94,7 @@ def compile_saga(saga: type[Saga[Any]], timing: Timing = Timing()) -> Definition
         raise DefinitionError("it names no response_queue", saga=saga.name)
     _refuse_bad_times(saga)
     _refuse_bad_names(saga.name, steps)
+    _refuse_forgotten_send(saga.name, steps)
     kinds = _kinds_in_order(saga.name, steps)
     nodes: dict[str, Node] = {}
     for position, step in enumerate(steps):
@@ -122,6 +123,25 @@ def _refuse_bad_times(saga: type[Saga[Any]]) -> None:
         seconds = getattr(saga, name)
         if seconds is not None and seconds <= 0:
             raise DefinitionError(f"its {name} must be positive, not {seconds}", saga=saga.name)
+
+
+def _refuse_forgotten_send(saga: str, steps: Sequence[Step]) -> None:
+    """`compensation=ticket_to_reject` looks right, and would build a payload that nobody sends."""
+    for step in steps:
+        if callable(step.compensation) and is_dataclass(_return_type(step.compensation)):
+            raise DefinitionError(
+                f"its compensation {getattr(step.compensation, '__name__', '?')} returns a payload; "
+                "write compensation=send(command, function) to send it",
+                saga=saga,
+                step=step.name,
+            )
+
+
+def _return_type(function: Any) -> Any:
+    try:
+        return get_type_hints(function).get("return")
+    except (NameError, TypeError):  # an annotation that cannot be looked up now says nothing
+        return None
 
 
 def _refuse_bad_names(saga: str, steps: Sequence[Any]) -> None:
@@ -154,7 +174,7 @@ def _kinds_in_order(saga: str, steps: Sequence[Step]) -> list[StepKind]:
             )
         if kind is StepKind.RETRIABLE and step.compensation is not None:
             raise DefinitionError(
-                "a retriable step must not have a compensation: it goes on until it succeeds and is never undone",
+                "a retriable step must not have a compensation: what comes after the pivot is retried and never undone",
                 saga=saga,
                 step=step.name,
             )

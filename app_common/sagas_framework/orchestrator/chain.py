@@ -28,7 +28,7 @@ from sagas_framework.engine.protocol import (
 )
 from sagas_framework.engine.transition import cause_of, transition
 from sagas_framework.engine.walk import Identity
-from sagas_framework.errors import TransientError
+from sagas_framework.errors import DefinitionError, TransientError
 from sagas_framework.orchestrator.instance import Instance, Work
 from sagas_framework.storage.database import check_deferred_constraints, is_bad_weather
 from sagas_framework.storage.instances import HistoryRow
@@ -159,7 +159,7 @@ class Chain:
         if call.code is UserCode.COMPENSATION:
             return self._compensation(step.compensation, context)
         if not isinstance(step, AsyncStep):
-            return step.action(data, context) if step.action is not None else None
+            return _nothing(step.action(data, context) if step.action is not None else None, call.step)
         if call.code is UserCode.ACTION:
             return step.command.encode_payload(step.action(data, context))
         if call.code is UserCode.ON_SUCCESS and step.on_success is not None:
@@ -171,7 +171,14 @@ class Chain:
     def _compensation(self, compensation: Any, context: StepContext) -> Any:
         if isinstance(compensation, Send):
             return compensation.command.encode_payload(compensation.payload(self._instance.data, context))
-        return compensation(self._instance.data, context)
+        return _nothing(compensation(self._instance.data, context), context.step)
+
+
+def _nothing(returned: Any, step: str) -> None:
+    """What a local function returns would be thrown away: mostly somebody meant to send it."""
+    if returned is not None:
+        problem = f"a local function returned {type(returned).__name__}, which nobody would send"
+        raise DefinitionError(f"{problem}; write compensation=send(command, function) to send a command", step=step)
 
 
 def _stands_alone(step: Step, compensation: Command) -> bool:

@@ -186,3 +186,12 @@ def test_a_policy_allows_as_many_attempts_as_it_says(policy: RetryPolicy) -> Non
     else:
         allowed = [policy.allows_another_after(attempts) for attempts in range(1, policy.max_attempts + 2)]
         assert allowed == [True] * (policy.max_attempts - 1) + [False] * 2
+
+
+def test_a_compensation_that_builds_a_payload_nobody_would_send_is_refused() -> None:
+    def payload_to_undo(data: Data, step: object) -> Data:
+        return data
+
+    steps = [SyncStep("reserve", action=lambda data, step: None, compensation=payload_to_undo)]
+    with pytest.raises(DefinitionError, match=r"write compensation=send\(command, function\)"):
+        compile_saga(saga_of(*steps))
