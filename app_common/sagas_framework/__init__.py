@@ -30,6 +30,7 @@ from sagas_framework.orchestrator.start import SagaHandle
 from sagas_framework.participant.handlers import HandlerContext, handles
 from sagas_framework.participant.participant import Participant
 from sagas_framework.participant.step_handler import saga_step_handler, step_context
+from sagas_framework.storage.database import reading_session
 from sagas_framework.storage.migration import upgrade_database
 from sagas_framework.transport.celery_app import Broker
 from sagas_framework.vocabulary.command import Command, Failure
@@ -62,6 +63,7 @@ __all__ = [
     "create_participant",
     "failure_task_name",
     "handles",
+    "reading_session",
     "saga_step_handler",
     "send",
     "step_context",

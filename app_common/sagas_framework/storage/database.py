@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -27,11 +30,17 @@ POSTGRESQL_CONNECT_TIMEOUT_SECONDS = 5
 POSTGRESQL_SILENCE_MILLISECONDS = 10_000
 POSTGRESQL_LOCK_TIMEOUT_MILLISECONDS = 2_000
 
-# PostgreSQL's SQLSTATE classes and codes for what passes by itself: connection trouble, serialization failure,
-# deadlock, lock time-out, a server that is shutting down or starting, too many connections.
-_WEATHER_CLASSES = ("08",)
+# PostgreSQL's SQLSTATE classes and codes for what passes by itself, or once an operator has seen to it: connection
+# trouble, no memory, disk or connection left, a failing system below; serialization failure, unknown completion,
+# deadlock, lock time-out, a server that is shutting down, starting, tired of an idle session, or that only reads.
+_WEATHER_CLASSES = ("08", "53", "58")
+_WEATHER_CODES = ("40001", "40003", "40P01", "55P03", "57P01", "57P02", "57P03", "57P05", "25006")
+_SQLITE_WEATHER = ("locked", "busy", "unable to open database file", "database or disk is full")
 _ON_A_LOST_CONNECTION = "8s2b"  # SQLAlchemy's code, when somebody caught the loss itself and went on
-_WEATHER_CODES = ("40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300", "25006")
+_TRANSACTION_IS_ABORTED = "25P02"  # says nothing but that an earlier statement failed
+
+_WEATHER = "sagas_weather"  # in a connection's info: what has aborted its transaction
+_LENT = "sagas_lent"  # a connection's option, and on the errors that came out of it: user code had it
 
 
 def open_database(url: str) -> Engine:
@@ -43,7 +52,7 @@ def open_database(url: str) -> Engine:
             engine = create_engine(parsed, pool_pre_ping=False, pool_size=POOL_SIZE, connect_args=arguments)
             if parsed.get_backend_name() == "postgresql":
                 event.listen(engine, "connect", _prepare_postgresql)
-            return engine
+            return _watched(engine)
         if parsed.database and parsed.database != ":memory:":
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(parsed, pool_size=POOL_SIZE) if parsed.database else create_engine(parsed)
@@ -51,7 +60,51 @@ def open_database(url: str) -> Engine:
         raise ConfigurationError(f"the database URL cannot be used: {error}") from error
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_immediate)
+    return _watched(engine)
+
+
+def _watched(engine: Engine) -> Engine:
+    event.listen(engine, "handle_error", _note_weather)
+    for ending in ("begin", "rollback", "rollback_savepoint"):
+        event.listen(engine, ending, _forget_weather)
+    if engine.dialect.name != "sqlite" or engine.url.database not in (None, "", ":memory:"):
+        _leave_connections_to_the_parent(engine)
     return engine
+
+
+def _leave_connections_to_the_parent(engine: Engine) -> None:
+    """After a fork both processes would talk on the same sockets, and each would read what the other one asked for."""
+    held = weakref.ref(engine)  # nobody can take a fork handler back: it must not keep the engine alive
+
+    def dispose() -> None:
+        engine = held()
+        if engine is not None:
+            engine.dispose(close=False)
+
+    os.register_at_fork(after_in_child=dispose)
+
+
+def _note_weather(context: ExceptionContext) -> None:
+    """User code may swallow a deadlock; what it does next fails with no more than "the transaction is aborted".
+
+    So that answer is given what aborted the transaction as its cause.
+    """
+    error, connection = context.sqlalchemy_exception, context.connection
+    if not isinstance(error, DBAPIError) or connection is None:
+        return
+    if connection.get_execution_options().get(_LENT):
+        setattr(error, _LENT, True)
+    if context.is_disconnect:
+        return
+    if _sqlstate(error) == _TRANSACTION_IS_ABORTED:
+        context.original_exception.__cause__ = connection.info.get(_WEATHER)
+    elif _passes_by_itself(error):
+        connection.info[_WEATHER] = error
+
+
+def _forget_weather(connection: Connection, *unused: Any) -> None:
+    if not connection.invalidated:
+        connection.info.pop(_WEATHER, None)
 
 
 def _limits(url: URL) -> dict[str, int]:
@@ -115,8 +168,43 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def reading_session(engine: Engine) -> Iterator[Session]:
+    """A session that only reads: `with reading_session(orchestrator.engine) as session: ...`.
+
+    On SQLite every other transaction, one of `orchestrator.sessions` too, takes the only write lock of its database
+    when it begins, so that no write fails half-way; whoever only reads would queue behind every writer, and hold up
+    the workers. This one takes no lock. Do not write in it.
+    """
+    with reading(engine) as connection, Session(connection) as session:
+        yield session
+
+
 class LentSession(Session):
-    """The session that user code is given: it may write, but not end the transaction."""
+    """The session that user code is given: it may write, but not end the transaction.
+
+    Its connection() does not either, as long as it is lent. Whoever takes `connection().get_transaction()` or the
+    driver's own connection to get round that commits his half without the saga's.
+    """
+
+    _weather: DBAPIError | None = None
+
+    def flush(self, objects: Sequence[Any] | None = None) -> None:
+        self._raise_swallowed_weather()
+        try:
+            super().flush(objects)
+        except DBAPIError as error:
+            self._weather = error if is_bad_weather(error) else None
+            raise
+
+    def get_bind(self, *arguments: Any, **named: Any) -> Engine | Connection:
+        self._raise_swallowed_weather()  # every statement comes through here
+        return super().get_bind(*arguments, **named)
+
+    def _raise_swallowed_weather(self) -> None:
+        # After a flush that failed, SQLAlchemy says only that it did, until a savepoint round it is rolled back.
+        if self._weather is not None and not self.is_active:
+            raise self._weather
 
     def commit(self) -> NoReturn:
         raise SessionIsLent("commit")
@@ -137,12 +225,32 @@ class LentSession(Session):
 @contextmanager
 def lent_session(connection: Connection) -> Iterator[LentSession]:
     """A session inside the connection's transaction; flushed at the end, ended by the transaction's owner."""
+    connection.execution_options(**{_LENT: True})
     session = LentSession(connection, join_transaction_mode="rollback_only", expire_on_commit=False)
     try:
-        yield session
-        session.flush()
+        with _not_to_be_ended(connection):
+            yield session
+            session.flush()
     finally:
         Session.close(session)
+
+
+@contextmanager
+def _not_to_be_ended(connection: Connection) -> Iterator[None]:
+    """What user code gets from session.connection() is the owner's own connection; the owner ends its transaction
+    with the transaction object, so that these methods are free to refuse meanwhile."""
+    methods = vars(connection)
+    names = [name for name in ("commit", "rollback", "close") if name not in methods]  # none: lent within a loan
+    methods.update({name: partial(_refuse, f"connection().{name}") for name in names})
+    try:
+        yield
+    finally:
+        for name in names:
+            del methods[name]
+
+
+def _refuse(operation: str) -> NoReturn:
+    raise SessionIsLent(operation)
 
 
 def check_deferred_constraints(session: Session) -> None:
@@ -154,17 +262,31 @@ def check_deferred_constraints(session: Session) -> None:
 
 
 def is_bad_weather(error: BaseException) -> bool:
-    """Whether a deadlock, a lock or a lost database is behind an error: the work is to be done again as it was."""
+    """Whether a deadlock, a lock or a lost database is behind an error: the work is to be done again as it was.
+
+    `raise ... from None` hides what happened to other databases, as its author wants, and not what happened to the
+    transaction that was lent to user code: that is lost, whatever anybody makes of it.
+    """
     seen: set[int] = set()
     current: BaseException | None = error
+    hidden = False
     while current is not None and id(current) not in seen:
-        if isinstance(current, PoolTimeout) or (isinstance(current, DBAPIError) and _passes_by_itself(current)):
-            return True
-        if isinstance(current, PendingRollbackError) and current.code == _ON_A_LOST_CONNECTION:
+        if _is_weather_itself(current) and (not hidden or _is_of_the_lent_transaction(current)):
             return True
         seen.add(id(current))
+        hidden = hidden or (current.__cause__ is None and current.__suppress_context__)
         current = current.__cause__ or current.__context__
     return False
+
+
+def _is_weather_itself(error: BaseException) -> bool:
+    if isinstance(error, PendingRollbackError):
+        return error.code == _ON_A_LOST_CONNECTION
+    return isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and _passes_by_itself(error))
+
+
+def _is_of_the_lent_transaction(error: BaseException) -> bool:
+    return isinstance(error, PendingRollbackError) or bool(getattr(error, _LENT, False))
 
 
 def _passes_by_itself(error: DBAPIError) -> bool:
@@ -172,9 +294,12 @@ def _passes_by_itself(error: DBAPIError) -> bool:
         return True
     original = error.orig
     if isinstance(original, sqlite3.OperationalError):
-        text = str(original)
-        return "locked" in text or "busy" in text or "unable to open database file" in text
-    state = getattr(original, "sqlstate", None)
+        return any(words in str(original) for words in _SQLITE_WEATHER)
+    state = _sqlstate(error)
     if state is None:  # psycopg knows no SQLSTATE for a connection that it could not make or has lost
         return type(original).__module__.startswith("psycopg") and isinstance(error, OperationalError)
     return state in _WEATHER_CODES or state[:2] in _WEATHER_CLASSES
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)
