@@ -1,7 +1,9 @@
 """What is published: the framework, all of it and nothing else."""
 
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -45,6 +47,18 @@ def test_whoever_installs_the_wheel_alone_can_import_it(wheel: Path, tmp_path: P
         [sys.executable, "-I", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("name", ["celery", "kombu"])
+def test_no_version_is_allowed_whose_inside_nobody_tested(name: str) -> None:
+    """The workers lean on what Celery and Kombu do not document: the floor is the tested minor, the next major is out."""
+    allowed = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    (requirement,) = [entry for entry in allowed if re.match(rf"{name}\b", entry)]
+    constraints = (CHECKOUT / "constraints.txt").read_text(encoding="utf-8")
+    tested = re.search(rf"^{name}==(\d+)\.(\d+)\.", constraints, re.MULTILINE)
+    assert tested is not None
+    major, minor = tested.groups()
+    assert requirement.endswith(f">={major}.{minor},<{int(major) + 1}")
 
 
 def test_no_committed_file_names_a_machine_or_a_package_index() -> None:
