@@ -16,7 +16,9 @@ from sagas_framework.definition.saga import Saga
 from sagas_framework.delivery.rejected import keep_what_celery_rejects
 from sagas_framework.delivery.relay import OutboxRelay
 from sagas_framework.delivery.thread import run_in_workers
+from sagas_framework.errors import ConfigurationError
 from sagas_framework.orchestrator.orchestrator import Orchestrator
+from sagas_framework.participant.handlers import marked_in
 from sagas_framework.participant.participant import Participant
 from sagas_framework.storage.database import open_database
 from sagas_framework.transport.celery_app import Broker, create_celery_app
@@ -65,7 +67,17 @@ def create_participant(
     app = create_celery_app(name, broker, [queue], batches=False)
     participant = Participant(name, app, broker, engine)
     for module in handlers:
+        _refuse_handlers_of_other_queues(name, queue, module)
         participant.register(module)
     if engine is not None:
         keep_what_celery_rejects(app, engine)
     return participant
+
+
+def _refuse_handlers_of_other_queues(name: str, queue: str, module: ModuleType) -> None:
+    for function, marked in marked_in(module):
+        if marked.command.queue != queue:
+            raise ConfigurationError(
+                f"participant {name!r} consumes {queue!r}, but its handler {function.__qualname__} does "
+                f"{marked.command.name!r}, which is sent to {marked.command.queue!r}: it would never be called"
+            )
