@@ -46,7 +46,7 @@ def test_a_reply_that_kills_the_orchestrator_is_kept_and_the_others_of_its_batch
 
 
 def test_a_command_that_kills_its_participant_is_parked_and_the_others_are_done(toy: Toy) -> None:
-    """Design rule 11; the others are not counted, for a suspect runs alone."""
+    """Design rule 11; the others are counted once at most, for from its third delivery a suspect runs alone."""
     toy.launch(*data_with_one_bad(kill_handler=True))
     toy.start(ORCHESTRATOR)
     toy.start(PARTICIPANT, wait=False)
