@@ -267,6 +267,8 @@ def test_a_deadlock_in_a_flush_that_somebody_swallows_comes_back_whatever_is_don
     with postgresql_engine.connect() as connection, pytest.raises(DBAPIError), lent_session(connection) as session:
         flush_into_a_deadlock(session)
         assert is_bad_weather(after(session))
+        with pytest.raises(DBAPIError):
+            session.connection()
         with pytest.raises(DBAPIError) as flushed:
             session.flush()
         assert is_bad_weather(flushed.value)
