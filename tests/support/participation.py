@@ -34,6 +34,11 @@ class Incoming:
     def again(self, redelivered: bool = True) -> "Incoming":
         return replace(self, redelivered=redelivered)
 
+    def asked_again(self) -> "Incoming":
+        """The orchestrator's next copy: fresh, as far as the broker knows."""
+        assert self.place is not None
+        return replace(self, place=replace(self.place, again=True))
+
 
 def incoming(
     command: Command,

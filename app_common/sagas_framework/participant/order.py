@@ -30,6 +30,12 @@ class Order:
     retries: int = 0
 
     @property
+    def suspect(self) -> bool:
+        """Whether an earlier copy may have killed its worker. On Redis, where what a dead worker held comes back only
+        after the visibility timeout, the copies that are asked again come first."""
+        return self.redelivered or self.place.again
+
+    @property
     def key(self) -> MemoryKey:
         return MemoryKey(self.place.orchestrator, self.place.saga, self.place.step)
 

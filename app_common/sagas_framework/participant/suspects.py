@@ -1,4 +1,4 @@
-"""A redelivered command may be what killed the worker: it is counted, then it runs alone, in the end it is parked.
+"""A command that comes again may be what killed the worker: it is counted, then it runs alone, in the end it is parked.
 
 The arithmetic for a command that kills its process every time: its 2nd delivery is counted (1) and runs beside
 others, which may be redelivered and counted (1) as well; its 3rd (2) and 4th (3) run alone; its 5th is not begun.
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 BEGUN_BEFORE_ALONE = 1
 BEGUN_BEFORE_PARKED = 3
-"""A redelivered command that was begun so often and never came to an end is not begun a fifth time."""
+"""A command that was begun again so often and never came to an end is not begun a fifth time."""
 
 
 class Parked(Exception):
@@ -33,7 +33,7 @@ class Suspects:
 
     def is_to_run_alone(self, order: Order) -> bool:
         """Raises Parked for one that is not to run at all. Nothing is counted here: it may yet wait for its turn."""
-        if not order.redelivered:
+        if not order.suspect:
             return False
         if self._engine is None:  # nothing can be counted
             return True
@@ -49,13 +49,13 @@ class Suspects:
 
     def count(self, order: Order) -> None:
         """It is its turn: committed before it is begun."""
-        if order.redelivered and self._engine is not None:
+        if order.suspect and self._engine is not None:
             with self._engine.begin() as connection:
                 keeping.count_deliveries(connection, [order.message_id], time.time())
 
     def clear(self, order: Order) -> None:
         """It ended, and the process is alive: the command is no poison."""
-        if order.redelivered and self._engine is not None:
+        if order.suspect and self._engine is not None:
             try:
                 with self._engine.begin() as connection:
                     keeping.forget_deliveries(connection, [order.message_id])
