@@ -17,6 +17,7 @@ DAM = "accounting_service"
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # a busy machine takes minutes; what hangs fails by the limits inside
 @pytest.mark.parametrize(
     "kind", ["embedded", pytest.param("servers", marks=[pytest.mark.rabbitmq, pytest.mark.postgresql])]
 )
