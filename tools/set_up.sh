@@ -15,7 +15,8 @@ stop() {
 }
 
 # The path is part of the key: a moved or copied environment has the old path in its scripts.
-key="$(pwd) $python $(cat pyproject.toml constraints.txt tools/set_up.sh | cksum)"
+made_in="$(pwd) with $python"
+key="$made_in $(cat pyproject.toml constraints.txt tools/set_up.sh | cksum)"
 is_current() {
     [ -x "$venv/bin/python" ] && [ -f "$venv/.ready-$1" ] && [ "$(cat "$venv/.ready-$1")" = "$key" ] &&
         "$venv/bin/python" -c '' 2>/dev/null
@@ -36,15 +37,15 @@ pip_install() {
     "$venv/bin/python" -m pip install --no-input --constraint constraints.txt "$@" >>"$venv/set-up.log" 2>&1
 }
 
-# An environment whose Python was upgraded or whose checkout was moved does not work any more: start afresh.
+# An environment of another Python (upgraded, or named by PYTHON=), or of a checkout that was moved: start afresh.
 if [ -d "$venv" ] && ! { "$venv/bin/python" -m pip --version >/dev/null 2>&1 &&
-    [ "$(cat "$venv/.made-in" 2>/dev/null)" = "$(pwd)" ]; }; then
+    [ "$(cat "$venv/.made-in" 2>/dev/null)" = "$made_in" ]; }; then
     rm -rf "$venv"
 fi
 if [ ! -d "$venv" ]; then
     echo "set-up: making $venv with $("$python" --version 2>&1)"
     "$python" -m venv "$venv" || stop "could not make $venv (see above)"
-    pwd >"$venv/.made-in"
+    echo "$made_in" >"$venv/.made-in"
 fi
 rm -f "$venv"/.ready-* "$venv/set-up.log"
 
