@@ -72,7 +72,7 @@ def test_an_environment_that_is_up_to_date_is_left_alone(checkout: Path) -> None
     files = ("pyproject.toml", "constraints.txt", "tools/set_up.sh")
     content = b"".join((checkout / name).read_bytes() for name in files)
     checksum = subprocess.run(["cksum"], input=content, capture_output=True, check=True).stdout.decode().strip()
-    (checkout / ".venv" / ".ready-dev").write_text(f"{checkout} with python3 {checksum}\n")
+    (checkout / ".venv" / ".ready-dev").write_text(f"{checkout} with {sys.executable} {checksum}\n")
     for target in ("set-up", "set-up-dev"):  # what the tests need holds all that the demo needs
         result = make(checkout, target)
         assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
