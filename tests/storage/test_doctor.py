@@ -10,7 +10,7 @@ from sqlalchemy import Engine, event, insert, update
 from sagas_framework import Broker
 from sagas_framework.definition.graph import Definition, Timing, compile_saga
 from sagas_framework.operations import Finding, examine
-from sagas_framework.operations.doctor import Patient
+from sagas_framework.operations.process import Process
 from sagas_framework.storage import keeping, memory
 from sagas_framework.storage.database import open_database
 from sagas_framework.storage.keeping import Kept
@@ -38,7 +38,7 @@ def sick(engine: Engine) -> Sick:
     return Sick(engine)
 
 
-def problems(patient: Patient) -> dict[str, Finding]:
+def problems(patient: Process) -> dict[str, Finding]:
     found = [finding for finding in examine(patient, WORKER) if not finding.ok]
     assert all(finding.remedy for finding in found)
     return {finding.check: finding for finding in found}

@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from celery import Celery
 from sqlalchemy import Connection, Engine
@@ -16,12 +15,13 @@ from sagas_framework.definition.graph import Definition
 from sagas_framework.definition.steps import AsyncStep, Send
 from sagas_framework.engine.state import Phase, SagaState, StepState
 from sagas_framework.errors import PublishFailed
+from sagas_framework.operations.process import Process
 from sagas_framework.operations.words import one_line
 from sagas_framework.storage import health
 from sagas_framework.storage.database import reading
 from sagas_framework.storage.migration import schema_versions
 from sagas_framework.storage.schema import UNFINISHED
-from sagas_framework.transport.celery_app import Broker, settings_that_lose_messages
+from sagas_framework.transport.celery_app import settings_that_lose_messages
 from sagas_framework.transport.publisher import Publisher
 
 OVERDUE_SECONDS = 30.0
@@ -31,19 +31,6 @@ MANY_ASKS = 3
 LOOKED_AT_FOR_SILENCE = 200
 MAX_CLOCK_SKEW_SECONDS = 2.0
 CHECK_TIMEOUT_SECONDS = 3.0
-
-
-class Patient(Protocol):
-    """An orchestrator or a participant."""
-
-    @property
-    def app(self) -> Celery: ...
-
-    @property
-    def broker(self) -> Broker: ...
-
-    @property
-    def engine(self) -> Engine | None: ...
 
 
 @dataclass(frozen=True)
@@ -56,7 +43,7 @@ class Finding:
     remedy: str = ""
 
 
-def examine(patient: Patient, start_worker: str) -> Iterator[Finding]:
+def examine(patient: Process, start_worker: str) -> Iterator[Finding]:
     """Every check, one after the other; `start_worker` is the command line that starts the patient's worker."""
     yield _broker(patient)
     yield from _settings(patient.app)
@@ -84,7 +71,7 @@ def _place(engine: Engine) -> str:
 # ---- broker and settings -----------------------------------------------------------------------------------------
 
 
-def _broker(patient: Patient) -> Finding:
+def _broker(patient: Process) -> Finding:
     publisher = Publisher(patient.app, patient.broker, CHECK_TIMEOUT_SECONDS)
     place = patient.app.connection_for_write().as_uri()  # leaves the password out
     try:
@@ -106,7 +93,7 @@ def _settings(app: Celery) -> Iterator[Finding]:
         yield Finding("settings", True, "no Celery setting loses messages")
 
 
-def _visibility(patient: Patient, definitions: Mapping[str, Definition]) -> Finding:
+def _visibility(patient: Process, definitions: Mapping[str, Definition]) -> Finding:
     """What a killed worker held comes back after the visibility timeout; until then only asking again helps."""
     options = patient.app.conf.broker_transport_options or {}
     seconds = float(options.get("visibility_timeout", 0))

@@ -5,18 +5,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
-from celery import Celery
 from sqlalchemy import Connection, Engine
 
 from sagas_framework.errors import ConfigurationError, MessageStays, UnknownMessage
+from sagas_framework.operations.process import Process
 from sagas_framework.operations.views import KeptMessage, kept_message_of
 from sagas_framework.storage import instances, keeping, memory, views
 from sagas_framework.storage.database import reading
 from sagas_framework.storage.instances import HistoryRow
 from sagas_framework.storage.memory import MemoryKey
-from sagas_framework.transport.celery_app import Broker
 from sagas_framework.transport.publisher import Publisher
 from sagas_framework.transport.wire import RepeatedMessage
 from sagas_framework.vocabulary.correlation import Correlation, place_of_stranger
@@ -30,23 +29,10 @@ PUBLISH_TIMEOUT_SECONDS = 3.0
 DEFAULT_LIMIT = 50
 
 
-class Keeper(Protocol):
-    """An orchestrator or a participant: either keeps what it could not handle in its own database."""
-
-    @property
-    def app(self) -> Celery: ...
-
-    @property
-    def broker(self) -> Broker: ...
-
-    @property
-    def engine(self) -> Engine | None: ...
-
-
 class KeptMessages:
     """`KeptMessages(orchestrator)` or `KeptMessages(participant)`."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: Process) -> None:
         self._keeper = keeper
 
     @property

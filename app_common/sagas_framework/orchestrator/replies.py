@@ -93,13 +93,16 @@ class ReplyBatches:
         return work
 
     def _advance(self, arrivals: Sequence[Arrival], kept: Sequence[Kept], now: float) -> Work:
-        try:
-            return self._advancer.arrivals(arrivals, kept, now)
-        except Exception as error:
-            if not is_bad_weather(error) or self._engine.dialect.name != "postgresql":
-                raise
-            # It may be one row that somebody holds: the others need not wait for it.
-            return self._advancer.arrivals(arrivals, kept, now, skip_locked=True)
+        can_skip = self._engine.dialect.name == "postgresql"
+        held_before = any(arrival.delivery is not None and arrival.delivery.tried_before for arrival in arrivals)
+        if not (can_skip and held_before):  # whose row was locked before, nobody waits for again
+            try:
+                return self._advancer.arrivals(arrivals, kept, now)
+            except Exception as error:
+                if not (can_skip and is_bad_weather(error)):
+                    raise
+        # It may be one row that somebody holds: the others need not wait for it.
+        return self._advancer.arrivals(arrivals, kept, now, skip_locked=True)
 
     def _parts(self, deliveries: Sequence[Delivery]) -> Iterator[tuple[Sequence[Delivery], Sequence[Delivery]]]:
         """What is to be handled together, in turn: (deliveries, those among the batch that are poison).

@@ -1,0 +1,23 @@
+"""What the operator's tools need of the process they look into: an orchestrator or a participant."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from celery import Celery
+from sqlalchemy import Engine
+
+from sagas_framework.transport.celery_app import Broker
+
+
+class Process(Protocol):
+    """Either keeps what it could not handle in its own database."""
+
+    @property
+    def app(self) -> Celery: ...
+
+    @property
+    def broker(self) -> Broker: ...
+
+    @property
+    def engine(self) -> Engine | None: ...
