@@ -23,7 +23,7 @@ class UnknownAuthorization(Exception):
     """There is no such authorization."""
 
 
-@handles(authorize_card_message.message)
+@handles(authorize_card_message.message, database_only=True)
 def authorize_card(payload: authorize_card_message.Payload, step: HandlerContext) -> authorize_card_message.Response:
     amount_cents = payload.amount * CENTS_PER_UNIT
     if amount_cents <= 0:
@@ -41,7 +41,7 @@ def authorize_card(payload: authorize_card_message.Payload, step: HandlerContext
     return authorize_card_message.Response(transaction_id=authorization.transaction_id)
 
 
-@handles(void_authorization_message.message)
+@handles(void_authorization_message.message, database_only=True)
 def void_authorization(payload: void_authorization_message.Payload, step: HandlerContext) -> None:
     # What we answered ourselves goes first: the id may have been lost on its way to the orchestrator.
     transaction_id = step.reply["transaction_id"] if step.reply else payload.transaction_id

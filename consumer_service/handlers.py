@@ -13,7 +13,7 @@ class ConsumerSuspended(Exception):
     """The consumer is known, but may not order."""
 
 
-@handles(verify_consumer_details_message.message)
+@handles(verify_consumer_details_message.message, database_only=True)
 def verify_consumer_details(payload: verify_consumer_details_message.Payload, step: HandlerContext) -> None:
     consumer = step.session.get(Consumer, payload.consumer_id)
     if consumer is None:

@@ -32,7 +32,7 @@ class KitchenIsBusy(TransientError):
     """Nobody has a hand free to look at the ticket now. Asking again later helps."""
 
 
-@handles(create_ticket_message.message)
+@handles(create_ticket_message.message, database_only=True)
 def create_ticket(payload: create_ticket_message.Payload, step: HandlerContext) -> create_ticket_message.Response:
     if not payload.items or any(item.quantity < 1 for item in payload.items):
         raise NothingToCook(f"Order {payload.order_id} needs items, and at least one of each")
@@ -48,7 +48,7 @@ def create_ticket(payload: create_ticket_message.Payload, step: HandlerContext) 
     return create_ticket_message.Response(ticket_id=ticket.id)
 
 
-@handles(approve_ticket_message.message)
+@handles(approve_ticket_message.message, database_only=True)
 def approve_ticket(payload: approve_ticket_message.Payload, step: HandlerContext) -> None:
     if step.attempt <= transient_approvals():
         raise KitchenIsBusy(f"The kitchen has no time for ticket {payload.ticket_id} yet")
@@ -58,7 +58,7 @@ def approve_ticket(payload: approve_ticket_message.Payload, step: HandlerContext
     ticket.status = TicketStatus.APPROVED.value
 
 
-@handles(reject_ticket_message.message)
+@handles(reject_ticket_message.message, database_only=True)
 def reject_ticket(payload: reject_ticket_message.Payload, step: HandlerContext) -> None:
     # What we answered ourselves goes first: the id may have been lost on its way to the orchestrator.
     ticket_id = step.reply["ticket_id"] if step.reply else payload.ticket_id

@@ -60,18 +60,28 @@ def create_participant(
 ) -> Participant:
     """A participant with its Celery app (`.app`), whose workers consume the command queue.
 
-    Without a database a handler still answers, but a duplicate runs it twice.
+    Without a database a handler still answers, but a duplicate runs it twice. If all handlers are `database_only`, its
+    workers do commands in batches; otherwise one at a time, several side by side.
     """
     broker = Broker(broker) if isinstance(broker, str) else broker
     engine = None if database_url is None else open_database(database_url)
-    app = create_celery_app(name, broker, [queue], batches=False)
-    participant = Participant(name, app, broker, engine)
     for module in handlers:
         _refuse_handlers_of_other_queues(name, queue, module)
-        participant.register(module)
+    in_batches = engine is not None and bool(handlers) and _all_are_database_only(handlers)
+    app = create_celery_app(name, broker, [queue], batches=in_batches)
+    participant = Participant(name, app, broker, engine)
+    if in_batches:
+        participant.register_in_batches(handlers)
+    else:
+        for module in handlers:
+            participant.register(module)
     if engine is not None:
         keep_what_celery_rejects(app, engine)
     return participant
+
+
+def _all_are_database_only(handlers: Sequence[ModuleType]) -> bool:
+    return all(marked.database_only for module in handlers for _, marked in marked_in(module))
 
 
 def _refuse_handlers_of_other_queues(name: str, queue: str, module: ModuleType) -> None:

@@ -15,6 +15,7 @@ from sagas_framework.storage import keeping, memory
 from sagas_framework.storage.database import open_database
 from sagas_framework.storage.keeping import Kept
 from sagas_framework.storage.memory import MemoryKey
+from sagas_framework.vocabulary.identity import Direction
 from sagas_framework.storage.schema import instances, outbox
 from sagas_framework.transport.celery_app import create_celery_app
 from tests.support.orchestration import Bench
@@ -128,8 +129,8 @@ def test_messages_that_wait_for_a_person_are_counted(sick: Sick) -> None:
     key = MemoryKey("orders", "saga", "create")
     with sick.engine.begin() as connection:
         keeping.keep(connection, [Kept("why", "task", "queue", "id", None, {}, "[]")], time.time())
-        memory.take(connection, key, time.time())
-        memory.remember(connection, key, parked="action")
+        memory.take(connection, [key], time.time())
+        memory.park(connection, key, Direction.ACTION)
         connection.execute(insert(outbox).values(queue="q", message={}, created_at=time.time() - 60))
     found = problems(sick)
     assert set(found) == {"messages", "parked", "outbox"}

@@ -14,9 +14,10 @@ from sagas_framework import Broker, Participant
 from sagas_framework.delivery.kept import kept_of
 from sagas_framework.errors import MessageStays, PublishFailed, UnknownMessage
 from sagas_framework.operations import KeptMessages, Operations
-from sagas_framework.participant.order import order_of
+from sagas_framework.participant.handlers import Work
+from sagas_framework.participant.order import order_of_task
 from sagas_framework.storage import keeping, memory
-from sagas_framework.storage.memory import MemoryKey
+from sagas_framework.storage.memory import Memory, MemoryKey
 from sagas_framework.transport.celery_app import create_celery_app
 from sagas_framework.transport.inbox import Delivery
 from sagas_framework.transport.wire import OutgoingMessage, read_arguments, task_body
@@ -127,12 +128,12 @@ def test_headers_nested_without_end_are_cut_and_not_followed(keeper: Keeper) -> 
 def test_a_requeued_command_is_no_longer_parked_nor_counted_as_poison(keeper: Keeper) -> None:
     key = MemoryKey("orders", "saga-1", "create")
     with keeper.engine.begin() as connection:
-        memory.take(connection, key, NOW)
-        memory.remember(connection, key, parked="action")
+        memory.take(connection, [key], NOW)
+        memory.park(connection, key, Direction.ACTION)
         keeping.count_deliveries(connection, ["id-1"], NOW)
     keeper.messages.requeue(keeper.keep(delivery_of(keeper.command())))
     with keeper.engine.begin() as connection:
-        assert not memory.take(connection, key, NOW).parked
+        assert not memory.take(connection, [key], NOW)[key].parked
         assert keeping.begun_deliveries(connection, ["id-1"]) == {}
 
 
@@ -142,11 +143,11 @@ def test_only_a_command_that_nobody_awaits_forgets_its_failure(
 ) -> None:
     key = MemoryKey("orders", "saga-1", "create")
     with keeper.engine.begin() as connection:
-        memory.take(connection, key, NOW)
-        memory.remember(connection, key, outcome="failed", attempt=1)
+        memory.take(connection, [key], NOW)
+        memory.remember(connection, {key: Memory(outcome="failed", attempt=1)})
     keeper.messages.requeue(keeper.keep(delivery_of(keeper.command(reply_queue=reply_queue))))
     with keeper.engine.begin() as connection:
-        assert memory.take(connection, key, NOW).outcome == remembered
+        assert memory.take(connection, [key], NOW)[key].outcome == remembered
 
 
 def test_a_discarded_message_is_gone_and_the_log_says_why(keeper: Keeper, caplog: pytest.LogCaptureFixture) -> None:
@@ -190,7 +191,8 @@ def test_a_command_that_a_participant_kept_can_be_read_again_when_requeued() -> 
     """A participant keeps what is left of a command after Celery has taken it apart."""
     header = Correlation("orders", "saga-1", "create", Direction.ACTION, 1, reply_queue="order_replies").to_header()
     request = SimpleNamespace(id="id-1", sagas=header, delivery_info={"routing_key": "kitchen"}, parent_id=None)
-    order = order_of(cast(Task, SimpleNamespace(name="kitchen.create", request=request)), "saga-1", {"a": 1}, None)
+    task = cast(Task, SimpleNamespace(name="kitchen.create", request=request))
+    order = order_of_task(task, "saga-1", {"a": 1}, Work("kitchen.create", lambda payload, step: None, None, ()))
     kept = order.kept("it has killed its worker too often")
     assert read_arguments(kept.body, kept.content_type) == ("saga-1", {"a": 1})
     assert (kept.headers["task"], kept.headers["id"], kept.queue) == ("kitchen.create", "id-1", "kitchen")

@@ -215,11 +215,12 @@ def test_taking_a_memory_makes_it_or_finds_it_as_it_was(engine: Engine) -> None:
     key = MemoryKey("orders", "saga", "step")
 
     def take(connection: Connection) -> Memory:
-        return memory.take(connection, key, 1.0)
+        return memory.take(connection, [key], 1.0)[key]
 
     with engine.begin() as connection:
         assert take(connection) == Memory()
-        memory.remember(connection, key, outcome="succeeded", attempt=2, reply={"a": None})
+        memory.remember(connection, {key: Memory(outcome="succeeded", attempt=2, reply={"a": None})})
     with engine.begin() as connection:
         assert take(connection) == Memory(attempt=2, outcome="succeeded", reply={"a": None})
-        assert memory.take(connection, MemoryKey("orders", "saga", "other"), 1.0) == Memory()
+        other = MemoryKey("orders", "saga", "other")
+        assert memory.take(connection, [other, key], 1.0)[other] == Memory()

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
+from sagas_framework.delivery.batches import Batches
 from sagas_framework.delivery.kept import kept_of
+from sagas_framework.delivery.suspects import POISON
 from sagas_framework.engine.protocol import Reply, Unhandled
-from sagas_framework.errors import PublishFailed, in_one_line
 from sagas_framework.orchestrator.advance import Advancer, Arrival
 from sagas_framework.orchestrator.instance import Work
-from sagas_framework.storage import keeping
 from sagas_framework.storage.database import is_bad_weather
 from sagas_framework.storage.keeping import Kept
-from sagas_framework.transport.inbox import Delivery, Unfinished
+from sagas_framework.transport.inbox import Delivery
 from sagas_framework.transport.publisher import Publisher
 from sagas_framework.transport.wire import Unreadable, read_arguments
 from sagas_framework.vocabulary.command import Failure
@@ -27,53 +26,15 @@ from sagas_framework.vocabulary.names import success_task_name
 
 logger = logging.getLogger(__name__)
 
-POISON = "it has killed its worker too often"
-BEGUN_BEFORE_ALONE = 1
-BEGUN_BEFORE_KEPT = 3
-"""A delivery counts when it is begun as a redelivery; so the third delivery runs alone, the fifth is kept."""
 
-
-class ReplyBatches:
-    """What the inbox hands its batches to."""
+class ReplyBatches(Batches):
+    """What the inbox of a reply queue hands its batches to."""
 
     def __init__(self, engine: Engine, advancer: Advancer, publisher: Publisher) -> None:
-        self._engine = engine
+        super().__init__(engine, publisher)
         self._advancer = advancer
-        self._publisher = publisher
 
-    def handle(self, deliveries: Sequence[Delivery]) -> None:
-        """Returns when all of it is done; raises Unfinished with what is not."""
-        remaining = list(deliveries)
-        unsent: list[Delivery] = []
-        reasons: list[str] = []
-        hold: list[Delivery] = []
-        try:
-            for part, poison in self._parts(deliveries):
-                work = self._apply(part, poison)
-                unsent += self._publish(work, reasons)
-                hold += work.locked
-                reasons += ["somebody else holds their sagas"] if work.locked else []
-                done = {*part, *poison}
-                remaining = [delivery for delivery in remaining if delivery not in done]
-        except Exception as error:
-            if not is_bad_weather(error):
-                raise
-            self._forget(remaining)
-            hold += remaining
-            reasons.append(f"{type(error).__name__}: {in_one_line(error)}")
-        if unsent or hold:
-            raise Unfinished("; ".join(reasons), give_back=unsent, hold=hold)
-
-    def _publish(self, work: Work, reasons: list[str]) -> list[Delivery]:
-        """Sends what the replies led to; gives those replies back that led to what could not be sent."""
-        try:
-            self._publisher.publish(work.outgoing)
-        except PublishFailed as error:
-            reasons.append(str(error))
-            return [delivery for sent, delivery in work.sources if sent in error.message_ids]
-        return []
-
-    def _apply(self, deliveries: Sequence[Delivery], poison: Sequence[Delivery]) -> Work:
+    def apply(self, deliveries: Sequence[Delivery], poison: Sequence[Delivery]) -> Work:
         now = time.time()
         arrivals: list[Arrival] = []
         kept: list[Kept] = []
@@ -103,44 +64,6 @@ class ReplyBatches:
                     raise
         # It may be one row that somebody holds: the others need not wait for it.
         return self._advancer.arrivals(arrivals, kept, now, skip_locked=True)
-
-    def _parts(self, deliveries: Sequence[Delivery]) -> Iterator[tuple[Sequence[Delivery], Sequence[Delivery]]]:
-        """What is to be handled together, in turn: (deliveries, those among the batch that are poison).
-
-        A message that comes again may be what killed the worker. It is counted, in a commit of its own, before it is
-        begun; on its third delivery it runs alone, on its fifth it is kept. Coming to an end, in whatever way, clears
-        the count.
-        """
-        suspects = [delivery.message_id for delivery in deliveries if delivery.suspect]
-        if not suspects:
-            yield deliveries, ()
-            return
-        with self._engine.begin() as connection:
-            begun = keeping.begun_deliveries(connection, suspects)
-        poison = [d for d in deliveries if begun.get(d.message_id, 0) >= BEGUN_BEFORE_KEPT]
-        alone = [d for d in deliveries if BEGUN_BEFORE_ALONE <= begun.get(d.message_id, 0) < BEGUN_BEFORE_KEPT]
-        together = [d for d in deliveries if begun.get(d.message_id, 0) < BEGUN_BEFORE_ALONE]
-        self._count([d for d in together if d.suspect])
-        if together or poison:
-            yield together, poison
-        for delivery in alone:
-            self._count([delivery])
-            yield [delivery], ()
-
-    def _forget(self, deliveries: Sequence[Delivery]) -> None:
-        """The weather is to blame and the process is alive: these begun deliveries do not count."""
-        suspects = [delivery.message_id for delivery in deliveries if delivery.suspect]
-        if suspects:
-            try:
-                with self._engine.begin() as connection:
-                    keeping.forget_deliveries(connection, suspects)
-            except SQLAlchemyError as error:
-                logger.warning("the counts of %d deliveries stay: %s", len(suspects), in_one_line(error))
-
-    def _count(self, deliveries: Sequence[Delivery]) -> None:
-        if deliveries:
-            with self._engine.begin() as connection:
-                keeping.count_deliveries(connection, [delivery.message_id for delivery in deliveries], time.time())
 
 
 def _read(delivery: Delivery, now: float) -> Arrival | Kept:

@@ -49,20 +49,27 @@ class Marked:
 
     command: Command
     transient: tuple[type[Exception], ...]
+    database_only: bool
 
 
-def handles(command: Command, *, transient: tuple[type[Exception], ...] = ()) -> Callable[[Function], Function]:
+def handles(
+    command: Command, *, transient: tuple[type[Exception], ...] = (), database_only: bool = False
+) -> Callable[[Function], Function]:
     """Marks `handler(payload, step)` as what does a command: its name, queue, decoding and reply in one word.
 
     Hand its module to `create_participant(handlers=[...])`. `transient` names exceptions after which the orchestrator
     is to ask again by the step's retry policy; TransientError always is one.
+
+    `database_only` promises that the handler is short and does nothing but read and write through `step.session`. If
+    all handlers of a participant promise it, its worker does many commands in one transaction, several times faster;
+    a handler may then run twice for one command, of which only one run is ever committed.
     """
 
     def mark(function: Function) -> Function:
         parameters = list(inspect.signature(function).parameters)
         if len(parameters) != 2:
             raise DefinitionError(f"handler {function.__qualname__} must take (payload, step), not {parameters}")
-        setattr(function, _MARK, Marked(command, transient))
+        setattr(function, _MARK, Marked(command, transient, database_only))
         return function
 
     return mark

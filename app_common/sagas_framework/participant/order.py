@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from celery import Task
 
+from sagas_framework.participant.barrier import Answer
+from sagas_framework.participant.handlers import Work
 from sagas_framework.storage.keeping import Kept
 from sagas_framework.storage.memory import MemoryKey
-from sagas_framework.transport.wire import OutgoingMessage, task_body
+from sagas_framework.transport.inbox import Delivery
+from sagas_framework.transport.wire import OutgoingMessage, reply_message, task_body
 from sagas_framework.vocabulary.correlation import HEADER, Correlation, place_of_stranger
 
 
@@ -17,7 +20,7 @@ from sagas_framework.vocabulary.correlation import HEADER, Correlation, place_of
 class Order:
     """`announced`: the command carried our header; the reply to one that did not carries none either."""
 
-    task: str
+    work: Work
     message_id: str
     saga_id: Any
     payload: Any
@@ -28,6 +31,10 @@ class Order:
     queue: str | None
     parent_id: str | None = None
     retries: int = 0
+
+    @property
+    def task(self) -> str:
+        return self.work.task
 
     @property
     def suspect(self) -> bool:
@@ -53,25 +60,54 @@ class Order:
             as_sent.body,
         )
 
+    def reply(self, answer: Answer) -> OutgoingMessage | None:
+        """None: nobody waits for it."""
+        if self.reply_queue is None:
+            return None
+        place = replace(self.place, reply_queue=None, in_reply_to=self.message_id, failure_kind=answer.kind)
+        return reply_message(
+            self.task,
+            self.reply_queue,
+            self.saga_id,
+            self.message_id,
+            answer.value if answer.failure is None else answer.failure,
+            place if self.announced else None,
+        )
 
-def order_of(task: Task, saga_id: Any, payload: Any, default_reply_queue: str | None) -> Order:
+
+def order_of_task(task: Task, saga_id: Any, payload: Any, work: Work) -> Order:
+    """A command that Celery has received and hands to its task."""
     request = task.request
     place = Correlation.from_headers({HEADER: getattr(request, HEADER, None)})
-    announced = place is not None
-    if place is None:
-        place = place_of_stranger(task.name, request.id, saga_id)
     delivery = request.delivery_info or {}
     return Order(
-        task=task.name,
+        work=work,
         message_id=str(request.id),
         saga_id=saga_id,
         payload=payload,
-        place=place,
-        announced=announced,
+        place=place or place_of_stranger(task.name, request.id, saga_id),
+        announced=place is not None,
         # Of two that we know of, the queue that the command names wins; a command of ours that names none wants none.
-        reply_queue=place.reply_queue if announced else default_reply_queue,
+        reply_queue=work.reply_queue if place is None else place.reply_queue,
         redelivered=bool(delivery.get("redelivered")),
         queue=delivery.get("routing_key"),
         parent_id=request.parent_id,
         retries=getattr(request, "retries", 0),
+    )
+
+
+def order_of_delivery(delivery: Delivery, saga_id: Any, payload: Any, work: Work) -> Order:
+    """A command that was gathered with others."""
+    place = delivery.correlation
+    return Order(
+        work=work,
+        message_id=delivery.message_id,
+        saga_id=saga_id,
+        payload=payload,
+        place=place or place_of_stranger(work.task, delivery.message_id, saga_id),
+        announced=place is not None,
+        reply_queue=work.reply_queue if place is None else place.reply_queue,
+        redelivered=delivery.redelivered,
+        queue=delivery.queue,
+        parent_id=delivery.headers.get("parent_id"),
     )

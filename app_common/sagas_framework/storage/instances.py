@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Select, bindparam, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from sagas_framework.storage import many
 from sagas_framework.storage.schema import history, instances
 
 
@@ -35,7 +36,7 @@ class HistoryRow:
 
 
 _LOADED = (instances.c.id, instances.c.saga, instances.c.data, instances.c.state, instances.c.wake_at)
-_LOCK = select(*_LOADED).where(instances.c.id.in_(bindparam("ids", expanding=True))).order_by(instances.c.id)
+_LOCK = select(*_LOADED).order_by(instances.c.id)
 _CLAIM = (
     select(*_LOADED)
     .where(
@@ -47,22 +48,12 @@ _CLAIM = (
     .order_by(instances.c.wake_at)
     .limit(bindparam("limit"))
 )
-_WRITTEN = (
-    "data", "state", "status", "paused", "current_step", "failed_step", "failed_at", "failure_details",
-    "last_message_id", "updated_at", "ended_at",
-)  # fmt: skip
-_UPDATE = (
-    update(instances)
-    .where(instances.c.id == bindparam("row_id"))
-    .values({name: bindparam(f"new_{name}", type_=instances.c[name].type) for name in _WRITTEN})
-    .values(stale_replies=instances.c.stale_replies + bindparam("new_stale_replies"))
-)
-_UPDATE_AND_WAKE = _UPDATE.values(wake_at=bindparam("new_wake_at", type_=instances.c.wake_at.type))
 
 
 def lock(connection: Connection, ids: Iterable[str], *, skip_locked: bool = False) -> list[StoredInstance]:
     """Locks the instances in the order of their ids, so that two batches never wait for each other in a ring."""
-    return _load(connection, _LOCK.with_for_update(skip_locked=skip_locked), {"ids": sorted(set(ids))})
+    chosen = _LOCK.where(many.is_any(connection, instances.c.id)).with_for_update(skip_locked=skip_locked)
+    return _load(connection, chosen, {"ids": sorted(set(ids))})
 
 
 def existing(connection: Connection, ids: Iterable[str]) -> list[str]:
@@ -84,26 +75,14 @@ def _load(connection: Connection, statement: Select[Any], parameters: dict[str, 
 
 def write(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Writes instances back. Rows without `wake_at` leave that column, and so its index, untouched."""
-    for statement, chosen in (
-        (_UPDATE, [row for row in rows if "wake_at" not in row]),
-        (_UPDATE_AND_WAKE, [row for row in rows if "wake_at" in row]),
-    ):
-        if chosen:
-            connection.execute(
-                statement,
-                [{"row_id" if name == "id" else f"new_{name}": value for name, value in row.items()} for row in chosen],
-            )
+    many.update_many(connection, instances, [row for row in rows if "wake_at" not in row], adding="stale_replies")
+    many.update_many(connection, instances, [row for row in rows if "wake_at" in row], adding="stale_replies")
 
 
 def count_stale_replies(connection: Connection, counts: Sequence[tuple[str, int]]) -> None:
     """Replies that changed nothing: nothing else of their sagas' rows is touched."""
-    statement = (
-        update(instances)
-        .where(instances.c.id == bindparam("row_id"))
-        .values(stale_replies=instances.c.stale_replies + bindparam("more"))
-    )
-    if counts:
-        connection.execute(statement, [{"row_id": saga_id, "more": more} for saga_id, more in sorted(counts)])
+    rows = [{"id": saga_id, "stale_replies": more} for saga_id, more in sorted(counts)]
+    many.update_many(connection, instances, rows, adding="stale_replies")
 
 
 def postpone(connection: Connection, saga_id: str, wake_at: float) -> None:
@@ -132,8 +111,7 @@ def id_of_key(connection: Connection, orchestrator: str, saga: str, idempotency_
 
 
 def add_history(connection: Connection, rows: Sequence[HistoryRow]) -> None:
-    if rows:
-        connection.execute(insert(history).inline(), [vars(row) for row in rows])
+    many.insert_many(connection, history, [vars(row) for row in rows])
 
 
 def next_wake_at(connection: Connection, orchestrator: str, sagas: Iterable[str]) -> float | None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import Connection, select, text, tuple_, update
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.sql.selectable import TextualSelect
 
+from sagas_framework.storage import many
 from sagas_framework.storage.schema import participant_memory as table
 from sagas_framework.vocabulary.identity import Direction
 
 
-@dataclass(frozen=True)
-class MemoryKey:
+class MemoryKey(NamedTuple):
     orchestrator: str
     saga_id: str
     step: str
@@ -37,37 +39,54 @@ class Memory:
     parked: str | None = None
 
 
+_KEY = MemoryKey._fields
 _FIELDS = tuple(field.name for field in fields(Memory))
+_TAKEN = tuple(table.c[name] for name in (*_KEY, *_FIELDS))
 
 
-def take(connection: Connection, key: MemoryKey, now: float) -> Memory:
-    """Inserts or locks the row in one statement; whoever comes second waits here for the first one's commit."""
-    insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    statement = insert(table).values(**vars(key), created_at=now, updated_at=now)
-    taken = statement.on_conflict_do_update(
-        index_elements=["orchestrator", "saga_id", "step"], set_={"updated_at": statement.excluded.updated_at}
-    ).returning(*(table.c[name] for name in _FIELDS))
-    return Memory(*connection.execute(taken).one())
+def take(connection: Connection, keys: Iterable[MemoryKey], now: float) -> dict[MemoryKey, Memory]:
+    """Inserts or locks the rows; whoever comes second waits here for the first one's commit.
+
+    In the order of their keys, so that two batches never wait for each other in a ring.
+    """
+    rows = [{**key._asdict(), "created_at": now, "updated_at": now} for key in sorted(set(keys))]
+    if connection.dialect.name == "postgresql":
+        taken = connection.execute(_take_from_json(), {"rows": many.to_json(rows)}).all()
+    else:
+        connection.execute(insert(table).on_conflict_do_nothing(), rows)
+        wanted = tuple_(*(table.c[name] for name in _KEY)).in_([tuple(row[name] for name in _KEY) for row in rows])
+        taken = connection.execute(select(*_TAKEN).where(wanted)).all()
+    return {MemoryKey(*row[: len(_KEY)]): Memory(*row[len(_KEY) :]) for row in taken}
 
 
-def remember(connection: Connection, key: MemoryKey, **changes: Any) -> None:
-    connection.execute(
-        update(table)
-        .where(table.c.orchestrator == key.orchestrator, table.c.saga_id == key.saga_id, table.c.step == key.step)
-        .values(**changes)
-    )
+@cache
+def _take_from_json() -> TextualSelect:
+    columns = (*_KEY, "created_at", "updated_at")
+    return text(
+        f"INSERT INTO {table.name} ({', '.join(columns)}, attempt, transient, undo_attempt, undo_transient) "
+        f"SELECT {many.values_of(table, columns)}, 0, false, 0, false FROM {many.rows_of(table, columns)} "
+        f"ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET updated_at = excluded.updated_at "
+        f"RETURNING {', '.join(column.name for column in _TAKEN)}"
+    ).columns(*_TAKEN)
+
+
+def remember(connection: Connection, known: Mapping[MemoryKey, Memory]) -> None:
+    many.update_many(connection, table, [{**key._asdict(), **asdict(memory)} for key, memory in known.items()])
+
+
+def park(connection: Connection, key: MemoryKey, direction: Direction) -> None:
+    connection.execute(update(table).where(*_is(key)).values(parked=direction.value))
 
 
 def unpark(connection: Connection, key: MemoryKey) -> None:
-    remember(connection, key, parked=None)
+    connection.execute(update(table).where(*_is(key)).values(parked=None))
 
 
 def forget_failure(connection: Connection, key: MemoryKey, direction: Direction) -> None:
     """A command that nobody awaits is to be done once more: its failure answers nobody."""
     outcome = table.c.outcome if direction is Direction.ACTION else table.c.undo_outcome
-    connection.execute(
-        update(table)
-        .where(table.c.orchestrator == key.orchestrator, table.c.saga_id == key.saga_id, table.c.step == key.step)
-        .where(outcome == "failed")
-        .values({outcome.name: None})
-    )
+    connection.execute(update(table).where(*_is(key), outcome == "failed").values({outcome.name: None}))
+
+
+def _is(key: MemoryKey) -> list[Any]:
+    return [table.c[name] == value for name, value in key._asdict().items()]

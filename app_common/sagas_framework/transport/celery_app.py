@@ -52,6 +52,10 @@ class Broker:
     def is_redis(self) -> bool:
         return self.url.startswith("redis")
 
+    @property
+    def confirms(self) -> bool:
+        return self.url.startswith(("amqp", "pyamqp"))
+
     def queue(self, name: str) -> Queue:
         """The one way a queue is declared: two sides that declare it differently would lock each other out."""
         arguments = {"x-queue-type": "quorum"} if self.quorum_queues and not self.is_redis else None
@@ -65,11 +69,11 @@ class Broker:
                 "unacked_restore_throttle": 1,
                 "priority_steps": [0],
             }
-        return {"confirm_publish": True} if self.url.startswith(("amqp", "pyamqp")) else {}
+        return {"confirm_publish": True} if self.confirms else {}
 
 
 def create_celery_app(name: str, broker: Broker, queues: Iterable[str], *, batches: bool) -> Celery:
-    """`batches`: the worker gathers replies into batches on its own loop; otherwise threads run handlers."""
+    """`batches`: the worker gathers messages into batches on its own loop; otherwise threads run handlers."""
     app = Celery(name, broker=broker.url, set_as_current=False)
     app.conf.update(
         _DURABLE,

@@ -157,7 +157,7 @@ class Inbox:
 
     def _take_up(self, held: list[Delivery], connection: Any) -> None:
         if connection is self._connection:  # else they are void, like the buffer's
-            self._buffer = held + self._buffer
+            self._buffer += held  # behind the others: whoever waits for a lock holds up nobody
             self._tick()
 
     def _drain(self) -> None:

@@ -6,17 +6,17 @@ import logging
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
 from amqp.exceptions import MessageNacked
 from celery import Celery
-from kombu import Connection, Producer
+from kombu import Connection
 from kombu.exceptions import KombuError
 
 from sagas_framework.errors import PublishFailed
 from sagas_framework.transport.celery_app import Broker
+from sagas_framework.transport.line import ConfirmingLine, Line, Unroutable
 from sagas_framework.transport.wire import OutgoingMessage
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ CONFIRM_TIMEOUT_SECONDS = 10.0
 class Publisher:
     """One held connection for each thread that publishes; a forked child opens its own.
 
-    `timeout_seconds` bounds the wait for one confirmation.
+    `timeout_seconds` bounds the wait for the broker's confirmations.
     """
 
     def __init__(self, app: Celery, broker: Broker, timeout_seconds: float = CONFIRM_TIMEOUT_SECONDS) -> None:
@@ -46,23 +46,28 @@ class Publisher:
         message twice is harmless here: every message is deduplicated where it arrives.
         """
         refused: dict[str, BaseException] = {}
-        may_reconnect = self._producer() is not None
+        may_reconnect = self._line() is not None
         last_moment = time.monotonic() + self._timeout_seconds
-        waiting = deque(messages)
+        waiting, window = list(messages), len(messages)
         while waiting:
+            sent, waiting = waiting[:window], waiting[window:]
             try:
-                self._send(self._producer() or self._open(), waiting[0])
-                waiting.popleft()
+                refused |= (self._line() or self._open()).send(sent)
             except self._refusals() as error:
-                self.close()  # a refusal leaves its channel closed
-                refused[waiting.popleft().id] = error
+                window, unconfirmed = 1, self._unconfirmed(sent)
+                if len(unconfirmed) == 1:
+                    refused[unconfirmed.pop().id] = error
+                waiting = unconfirmed + waiting  # one by one from here on: the channel did not say which of them it was
+                self.close()
             except self._losses() as error:
+                waiting = self._unconfirmed(sent) + waiting
                 self.close()
                 if not may_reconnect or time.monotonic() >= last_moment:
                     refused |= {message.id: error for message in waiting}
                     break
                 may_reconnect = False
         if refused:
+            self.close()  # queues are declared anew before the next try
             first = next(iter(refused.values()))
             what = f"{len(refused)} of {len(messages)} messages"
             raise PublishFailed(f"the broker did not take {what}: {first!r}", frozenset(refused)) from first
@@ -70,8 +75,7 @@ class Publisher:
     def check(self) -> None:
         """Raises PublishFailed unless the broker answers."""
         try:
-            connection = self._connect() if self._producer() is None else self._held.connection
-            connection.channel().close()  # a round trip on either broker
+            (self._line() or self._open()).connection.channel().close()  # a round trip on either broker
         except (*self._refusals(), *self._losses()) as error:
             self.close()
             raise PublishFailed(f"the broker does not answer: {error}") from error
@@ -85,38 +89,25 @@ class Publisher:
             except Exception as error:  # the connection is being thrown away: how it broke no longer matters
                 logger.debug("closing a publishing connection: %r", error)
 
-    def _producer(self) -> Producer | None:
-        producer: Producer | None = getattr(self._held, "producer", None)
-        return producer if getattr(self._held, "pid", None) == os.getpid() else None
+    def _line(self) -> Line | None:
+        line: Line | None = getattr(self._held, "line", None)
+        return line if getattr(self._held, "pid", None) == os.getpid() else None
 
-    def _send(self, producer: Producer, message: OutgoingMessage) -> None:
-        producer.publish(
-            message.body,
-            routing_key=message.queue,
-            content_type="application/json",
-            content_encoding="utf-8",
-            headers=message.headers(),
-            declare=[self._queue(message.queue)],
-            mandatory=True,
-            timeout=self._timeout_seconds,
-            confirm_timeout=self._timeout_seconds,
-            correlation_id=message.id,
-            delivery_mode=2,
-        )
-        if self._held.returned:
-            self._held.returned.clear()
-            raise Unroutable(f"no queue {message.queue!r} took it")
+    def _unconfirmed(self, sent: Sequence[OutgoingMessage]) -> list[OutgoingMessage]:
+        line = self._line()
+        return list(sent if line is None else line.unconfirmed.values())
 
-    def _queue(self, name: str) -> Any:
-        queue = self._held.queues.get(name)
-        if queue is None:
-            queue = self._held.queues[name] = self._broker.queue(name)(self._held.connection.default_channel)
-        return queue
+    def _open(self) -> Line:
+        connection = self._connect()
+        if self._broker.confirms:
+            self._held.line = ConfirmingLine(connection, self._broker.queue, self._timeout_seconds)
+        else:
+            self._held.line = Line(connection, self._broker.queue)
+        line: Line = self._held.line
+        return line
 
     def _connect(self) -> Connection:
-        options: dict[str, Any] = dict(self._broker.transport_options())
-        if self._broker.is_redis:
-            options |= {"socket_timeout": self._timeout_seconds, "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS}
+        options = dict(self._broker.transport_options()) | self._time_limits()
         connection = self._app.connection_for_write(
             heartbeat=0, connect_timeout=CONNECT_TIMEOUT_SECONDS, transport_options=options
         )
@@ -124,18 +115,14 @@ class Publisher:
         connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=CONNECT_TIMEOUT_SECONDS)
         self._held.connection = connection
         self._held.pid = os.getpid()
-        self._held.queues = {}
-        self._held.returned = []
         return connection
 
-    def _open(self) -> Producer:
-        connection = self._connect()
-        on_return = None if self._broker.is_redis else self._on_return  # only AMQP returns what no queue takes
-        self._held.producer = Producer(connection.default_channel, auto_declare=False, on_return=on_return)
-        return self._held.producer
-
-    def _on_return(self, exception: Any, exchange: str, routing_key: str, message: Any) -> None:
-        self._held.returned.append(routing_key)
+    def _time_limits(self) -> dict[str, Any]:
+        if self._broker.is_redis:
+            return {"socket_timeout": self._timeout_seconds, "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS}
+        if self._broker.confirms:
+            return {"write_timeout": self._timeout_seconds, "confirm_publish": False}  # the line waits for them itself
+        return {}
 
     def _refusals(self) -> tuple[type[BaseException], ...]:
         """The broker's no to one message."""
@@ -149,7 +136,3 @@ class Publisher:
         if self._known_transport is None:
             self._known_transport = self._app.connection_for_write().transport
         return self._known_transport
-
-
-class Unroutable(Exception):
-    """The broker has no queue of that name, although it was declared."""

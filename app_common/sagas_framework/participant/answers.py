@@ -1,0 +1,149 @@
+"""Doing commands effectively once: what their handlers write and the memory of it commit together."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from sagas_framework.errors import TransientError
+from sagas_framework.participant import barrier
+from sagas_framework.participant.barrier import Answer
+from sagas_framework.participant.handlers import HandlerContext
+from sagas_framework.participant.order import Order
+from sagas_framework.storage import keeping, memory
+from sagas_framework.storage.database import check_deferred_constraints, is_bad_weather, lent_session
+from sagas_framework.storage.keeping import Kept
+from sagas_framework.storage.memory import Memory, MemoryKey
+from sagas_framework.vocabulary.command import Failure
+from sagas_framework.vocabulary.correlation import FailureKind
+from sagas_framework.vocabulary.identity import Direction
+
+logger = logging.getLogger(__name__)
+
+Run = Callable[[Order, HandlerContext], Answer]
+
+
+class _Refusal(Exception):
+    """The handler raised: its transaction is rolled back, then the answer is remembered in another one."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer)
+        self.answer = answer
+
+
+class Answers:
+    """Without a database nothing is remembered: a duplicate runs its handler twice.
+
+    `lets_through`: what a handler may raise that is no failure of its.
+    """
+
+    def __init__(self, engine: Engine | None, lets_through: tuple[type[Exception], ...] = ()) -> None:
+        self._engine = engine
+        self._lets_through = lets_through
+
+    def to(self, orders: Sequence[Order]) -> list[Answer | None]:
+        """One for each command, in one transaction; None: it is parked, and waits with the operator.
+
+        A handler that raises takes the whole transaction with it. A lone command's failure is then remembered in a
+        second one, which looks at the memory anew: a compensation may have come in between. Of several, each runs once
+        more in a savepoint of its own; so only what touches nothing but its database may be handed in with others.
+        """
+        if self._engine is None:
+            return [self._run_without_database(order) for order in orders]
+        alone = len(orders) == 1
+        try:
+            return self._transaction(self._engine, orders, self._run_and_flush if alone else self._run)
+        except Exception as error:
+            if is_bad_weather(error) or (alone and not isinstance(error, (_Refusal, DBAPIError))):
+                raise
+            if alone:
+                answer = _answer_of(error)
+                return self._transaction(self._engine, orders, lambda order, context: answer)
+        return self._transaction(self._engine, orders, self._run_in_savepoint)
+
+    def _transaction(self, engine: Engine, orders: Sequence[Order], run: Run) -> list[Answer | None]:
+        now = time.time()
+        with engine.begin() as connection, lent_session(connection) as session:
+            known = memory.take(connection, {order.key for order in orders}, now)
+            before, kept = dict(known), list[Kept]()
+            answers = [_answer(order, known, session, run, kept) for order in orders]
+            session.flush()
+            memory.remember(connection, {key: past for key, past in known.items() if past is not before[key]})
+            keeping.keep(connection, kept, now)
+            return answers
+
+    def _run(self, order: Order, context: HandlerContext) -> Answer:
+        try:
+            return Answer(order.work.run(order.payload, context))
+        except self._lets_through:
+            raise
+        except Exception as error:
+            if is_bad_weather(error):
+                raise
+            raise _refusal(order, error) from error
+
+    def _run_and_flush(self, order: Order, context: HandlerContext) -> Answer:
+        answer = self._run(order, context)
+        try:
+            context.session.flush()
+        except Exception as error:
+            if is_bad_weather(error):
+                raise
+            raise _refusal(order, error) from error
+        return answer
+
+    def _run_in_savepoint(self, order: Order, context: HandlerContext) -> Answer:
+        try:
+            with context.session.begin_nested():
+                answer = self._run_and_flush(order, context)
+                check_deferred_constraints(context.session)
+                return answer
+        except Exception as error:
+            if is_bad_weather(error):
+                raise
+            return _answer_of(error)
+
+    def _run_without_database(self, order: Order) -> Answer:
+        place = order.place
+        try:
+            return self._run(order, HandlerContext(place.saga, place.step, place.attempt, None))
+        except _Refusal as refusal:
+            return refusal.answer
+
+
+def _answer(
+    order: Order, known: dict[MemoryKey, Memory], session: Session, run: Run, kept: list[Kept]
+) -> Answer | None:
+    place, past = order.place, known[order.key]
+    decision = barrier.decide(past, place.direction, place.attempt, unconditional=place.unconditional)
+    if decision.parked:
+        return None
+    answer, changes = decision.answer, decision.changes
+    if answer is None:
+        reply = past.reply if place.direction is Direction.COMPENSATION else None
+        answer = run(order, HandlerContext(place.saga, place.step, place.attempt, session, reply))
+        changes = barrier.changes_of(place.direction, place.attempt, answer)
+        if answer.failure is not None and order.reply_queue is None:
+            kept.append(order.kept(f"nobody waits for its failure: {answer.failure}"))
+    if changes:
+        known[order.key] = replace(past, **changes)
+    return answer
+
+
+def _refusal(order: Order, error: Exception) -> _Refusal:
+    transient = isinstance(error, (TransientError, *order.work.transient))
+    logger.info("%s of saga %s failed: %s", order.task, order.saga_id, error)
+    kind = FailureKind.TRANSIENT if transient else FailureKind.REFUSED
+    return _Refusal(Answer(failure=Failure.of(error), kind=kind))
+
+
+def _answer_of(error: Exception) -> Answer:
+    if isinstance(error, _Refusal):
+        return error.answer
+    return Answer(failure=Failure.of(error), kind=FailureKind.REFUSED)
