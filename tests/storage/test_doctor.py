@@ -15,9 +15,9 @@ from sagas_framework.storage import keeping, memory
 from sagas_framework.storage.database import open_database
 from sagas_framework.storage.keeping import Kept
 from sagas_framework.storage.memory import MemoryKey
-from sagas_framework.vocabulary.identity import Direction
 from sagas_framework.storage.schema import instances, outbox
 from sagas_framework.transport.celery_app import create_celery_app
+from sagas_framework.vocabulary.identity import Direction
 from tests.support.orchestration import Bench
 from tests.support.sagas import OrderData, OrderSaga
 

@@ -39,7 +39,7 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
 def insert_rows(engine: Engine, *rows: dict[str, Any]) -> list[str]:
     with engine.begin() as connection:
         for one in rows:
-            instances.insert_new(connection, one)
+            instances.insert_all(connection, [one])
     return [one["id"] for one in rows]
 
 
@@ -113,9 +113,9 @@ def test_data_and_state_come_back_as_they_were_put_in(engine: Engine) -> None:
 
 def test_a_taken_key_inserts_nothing_and_leaves_the_transaction_usable(engine: Engine) -> None:
     with engine.begin() as connection:
-        assert instances.insert_new(connection, row(1, idempotency_key="k"))
-        assert not instances.insert_new(connection, row(2, idempotency_key="k"))
-        assert instances.insert_new(connection, row(3, idempotency_key="k", saga="Other"))
+        assert instances.insert_with_key(connection, row(1, idempotency_key="k"))
+        assert not instances.insert_with_key(connection, row(2, idempotency_key="k"))
+        assert instances.insert_with_key(connection, row(3, idempotency_key="k", saga="Other"))
         assert instances.id_of_key(connection, "orders", "OrderSaga", "k") == row(1)["id"]
         assert instances.id_of_key(connection, "orders", "OrderSaga", "other") is None
 

@@ -18,7 +18,7 @@ from sagas_framework.orchestrator import replies
 from sagas_framework.orchestrator.advance import Advancer, Arrival
 from sagas_framework.orchestrator.due import DueSagas
 from sagas_framework.orchestrator.replies import ReplyBatches
-from sagas_framework.orchestrator.start import AfterCommit, start
+from sagas_framework.orchestrator.start import Starts, start
 from sagas_framework.storage.schema import history, instances, kept_messages
 from sagas_framework.transport.inbox import Delivery
 from sagas_framework.transport.publisher import Publisher
@@ -121,10 +121,10 @@ class Bench:
         self.advancer = Advancer(NAME, engine, self.definitions)
         self.replies = ReplyBatches(engine, self.advancer, self.publisher)
         self.due = DueSagas(engine, self.advancer, self.publisher)
-        self._after_commit = AfterCommit(self.publisher)
+        self._starts = Starts(self.publisher)
 
     def start(self, saga: type[Saga[Any]], data: Any, session: Session, key: str | None = None) -> SagaHandle:
-        return start(self.definitions[saga.name], NAME, data, session, key, self._after_commit)
+        return start(self.definitions[saga.name], NAME, data, session, key, self._starts)
 
     def started(self, saga: type[Saga[Any]], data: Any, key: str | None = None) -> str:
         """The id of a saga started in a transaction of its own."""

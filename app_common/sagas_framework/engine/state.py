@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -118,7 +118,7 @@ def _step_to_json(step: StepState) -> dict[str, Any]:
     for name, default in _STEP_DEFAULTS.items():
         value = getattr(step, name)
         if value != default:
-            values[name] = asdict(value) if isinstance(value, Awaited) else _plain(value)
+            values[name] = vars(value) if isinstance(value, Awaited) else _plain(value)
     return values
 
 

@@ -149,7 +149,7 @@ class Chain:
     def _user_code(self, call: Call) -> Any:
         instance = self._instance
         context = StepContext(instance.id, call.step or "", call.attempt, self._session)
-        data = instance.data
+        data = instance.lend_data()
         if call.code is UserCode.SAGA_SUCCESS:
             return instance.definition.saga().on_saga_success(data, context)
         if call.code in (UserCode.SAGA_FAILURE, UserCode.COMPENSATION_FAILURE):
@@ -157,7 +157,7 @@ class Chain:
         assert call.step is not None
         step = instance.definition.nodes[call.step].step
         if call.code is UserCode.COMPENSATION:
-            return self._compensation(step.compensation, context)
+            return _compensation(step.compensation, data, context)
         if not isinstance(step, AsyncStep):
             return _nothing(step.action(data, context) if step.action is not None else None, call.step)
         if call.code is UserCode.ACTION:
@@ -168,10 +168,11 @@ class Chain:
             return step.on_failure(data, call.argument, context)
         return None
 
-    def _compensation(self, compensation: Any, context: StepContext) -> Any:
-        if isinstance(compensation, Send):
-            return compensation.command.encode_payload(compensation.payload(self._instance.data, context))
-        return _nothing(compensation(self._instance.data, context), context.step)
+
+def _compensation(compensation: Any, data: Any, context: StepContext) -> Any:
+    if isinstance(compensation, Send):
+        return compensation.command.encode_payload(compensation.payload(data, context))
+    return _nothing(compensation(data, context), context.step)
 
 
 def _nothing(returned: Any, step: str) -> None:

@@ -53,26 +53,29 @@ class Instance:
         self._wake_at = wake_at
         self._encoded_data = encoded_data
         self._data: Any = None
+        self._lent = False
 
     @classmethod
     def of(cls, definition: Definition, stored: StoredInstance) -> Instance:
         return cls(definition, stored.id, SagaState.from_json(stored.state), stored.data, stored.wake_at)
 
-    @property
-    def data(self) -> Any:
+    def lend_data(self) -> Any:
+        """For user code, which may change them."""
         if self._data is None:
             self._data = codec.decode(self.definition.data_type, self._encoded_data, f"data of saga {self.id}")
+        self._lent = True
         return self._data
 
     def encoded_data(self) -> Any:
         """The data as JSON, checked; what user code has put there by now."""
-        if self._data is not None:
+        if self._lent:
             self._encoded_data = codec.encode(self.definition.data_type, self._data, f"data of saga {self.id}")
+            self._lent = False
         return self._encoded_data
 
     def reset_data(self, encoded: Any) -> None:
         """Back to what it was before user code raised half-way."""
-        self._encoded_data, self._data = encoded, None
+        self._encoded_data, self._data, self._lent = encoded, None, False
 
     def row(self, now: float, woken: bool) -> dict[str, Any]:
         """What is written back.

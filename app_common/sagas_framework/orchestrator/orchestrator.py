@@ -17,7 +17,7 @@ from sagas_framework.errors import ConfigurationError, DefinitionError
 from sagas_framework.orchestrator.advance import Advancer, Arrival
 from sagas_framework.orchestrator.due import DueSagas
 from sagas_framework.orchestrator.replies import ReplyBatches
-from sagas_framework.orchestrator.start import PUBLISH_TIMEOUT_SECONDS, AfterCommit, SagaHandle, start
+from sagas_framework.orchestrator.start import PUBLISH_TIMEOUT_SECONDS, SagaHandle, Starts, start
 from sagas_framework.transport.celery_app import Broker
 from sagas_framework.transport.inbox import Inbox
 from sagas_framework.transport.publisher import Publisher
@@ -44,7 +44,7 @@ class Orchestrator:
         self.sessions: sessionmaker[Session] = sessionmaker(engine)
         self.definitions = _definitions(sagas, timing)
         self._advancer = Advancer(name, engine, self.definitions)
-        self._after_commit = AfterCommit(Publisher(app, broker, PUBLISH_TIMEOUT_SECONDS))
+        self._starts = Starts(Publisher(app, broker, PUBLISH_TIMEOUT_SECONDS))
         self._inbox = Inbox(ReplyBatches(engine, self._advancer, Publisher(app, broker)).handle)
 
     def start(
@@ -58,7 +58,7 @@ class Orchestrator:
         definition = self.definitions.get(saga.name)
         if definition is None or definition.saga is not saga:
             raise DefinitionError(f"it is not registered with the orchestrator {self.name!r}", saga=saga.name)
-        return start(definition, self.name, data, session, idempotency_key, self._after_commit)
+        return start(definition, self.name, data, session, idempotency_key, self._starts)
 
     def act(self, saga_id: str, act: Retry | Cancel | Pause | Resume) -> None:
         """Applies an operator's act. It sends nothing itself: the due loop of a worker does, at once."""

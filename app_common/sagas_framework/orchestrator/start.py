@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +16,10 @@ from sagas_framework.engine.protocol import Start
 from sagas_framework.engine.state import SagaState
 from sagas_framework.errors import PublishFailed
 from sagas_framework.orchestrator.chain import Care, Chain
-from sagas_framework.orchestrator.instance import Instance
+from sagas_framework.orchestrator.instance import Instance, Work
 from sagas_framework.storage import instances, keeping
-from sagas_framework.storage.database import lent_session
+from sagas_framework.storage.database import lent_savepoint
 from sagas_framework.transport.publisher import Publisher
-from sagas_framework.transport.wire import OutgoingMessage
 from sagas_framework.vocabulary import codec
 from sagas_framework.vocabulary.identity import new_saga_id
 
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 PUBLISH_TIMEOUT_SECONDS = 1.0
 """How long a caller waits for the broker after its commit; then the due loop sends in its place."""
 
-_PENDING = "sagas_to_send_after_commit"
+_STARTED = "sagas_started_in_this_session"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def start(
     data: Any,
     session: Session,
     idempotency_key: str | None,
-    after_commit: AfterCommit,
+    starts: Starts,
 ) -> SagaHandle:
     now = time.time()
     encoded = codec.encode(definition.data_type, data, f"data of {definition.name}")
@@ -56,26 +56,18 @@ def start(
         "idempotency_key": idempotency_key,
         "created_at": now,
     }
-    # A savepoint: the caller may catch what a step raises and commit the rest; no half of a saga must be in it.
-    with session.begin_nested():
-        connection = session.connection()
-        if idempotency_key is not None:
-            # The key is taken before any step runs: a repeated start must have no effects, and must not raise.
-            if not instances.insert_new(connection, _row(instance, now) | columns):
-                return SagaHandle(
-                    _started_before(connection, orchestrator, definition.name, idempotency_key), created=False
-                )
-        with lent_session(connection) as lent:
-            chain = Chain(orchestrator, instance, lent, Care.CALLER)
-            chain.run(Start(now))
-        row = _row(instance, now)
-        if idempotency_key is None:
-            instances.insert_new(connection, row | columns)
-        else:
-            instances.write(connection, [row])
-        instances.add_history(connection, chain.work.history)
-        keeping.add_to_outbox(connection, [vars(message) for message in chain.work.unawaited], now)
-    after_commit.send(session, chain.work.outgoing)
+    # In a savepoint: the caller may catch what a step raises and commit the rest; no half of a saga must be in it.
+    with lent_savepoint(session) as lent:
+        # The key is taken before any step runs: a repeated start must have no effects, and must not raise.
+        if idempotency_key is not None and not instances.insert_with_key(
+            lent.connection(), instance.row(now, woken=True) | columns
+        ):
+            known = _started_before(lent.connection(), orchestrator, definition.name, idempotency_key)
+            return SagaHandle(known, created=False)
+        chain = Chain(orchestrator, instance, lent, Care.CALLER)
+        chain.run(Start(now))
+    row = instance.row(now, woken=True)
+    starts.add(session, _Started(row if idempotency_key is not None else row | columns, chain.work, now))
     return SagaHandle(instance.id, created=True)
 
 
@@ -86,32 +78,50 @@ def _started_before(connection: Connection, orchestrator: str, saga: str, idempo
     return known
 
 
-def _row(instance: Instance, now: float) -> dict[str, Any]:
-    return {"wake_at": None} | instance.row(now, woken=True)
+@dataclass
+class _Started:
+    """A saga that its caller has not committed yet. `row` is what is still to be written of it."""
+
+    row: dict[str, Any]
+    work: Work
+    now: float
+    begun_in: SessionTransaction | None = None
+    written_in: SessionTransaction | None = None
 
 
-class AfterCommit:
-    """Publishes once the session has committed; what a rollback or a rolled-back savepoint took along is dropped."""
+class Starts:
+    """The sagas that sessions have started: all of a session's are written just before its commit, with one statement
+    for each table, and their commands are published just after it. What a rollback takes along is forgotten."""
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
 
-    def send(self, session: Session, messages: list[OutgoingMessage]) -> None:
+    def add(self, session: Session, started: _Started) -> None:
         if isinstance(session.get_bind(), Connection):
-            return  # its transaction may be somebody else's, whose commit we would not see: the due loop sends
-        pending = session.info.setdefault(_PENDING, [])
-        if not event.contains(session, "after_commit", self._committed):
+            # Its transaction may be somebody else's, whose commit we would not see: the due loop sends.
+            _write(session.connection(), [started])
+            return
+        if not event.contains(session, "before_commit", self._about_to_commit):
+            event.listen(session, "before_commit", self._about_to_commit)
             event.listen(session, "after_commit", self._committed)
             event.listen(session, "after_soft_rollback", self._rolled_back)
-        pending.append((session.get_nested_transaction() or session.get_transaction(), messages))
+        started.begun_in = session.get_nested_transaction() or session.get_transaction()
+        session.info.setdefault(_STARTED, []).append(started)
+
+    def _about_to_commit(self, session: Session) -> None:
+        """Comes before a savepoint is released as well."""
+        now_in = session.get_nested_transaction() or session.get_transaction()
+        unwritten = [started for started in _started_in(session) if started.written_in is None]
+        if unwritten:
+            _write(session.connection(), unwritten)
+        for started in unwritten:
+            started.written_in = now_in
 
     def _committed(self, session: Session) -> None:
         if session.in_nested_transaction():  # a savepoint was released: nothing is committed yet
             return
-        ended = session.get_transaction()
-        groups = session.info.pop(_PENDING, ())
-        # What was started in a transaction that close() ended silently is not of this one, and was never committed.
-        messages = [message for begun_in, group in groups if _within(begun_in, ended) for message in group]
+        messages = [message for started in _started_in(session) for message in started.work.outgoing]
+        session.info.pop(_STARTED, None)
         try:
             self._publisher.publish(messages)
         except PublishFailed as error:
@@ -120,8 +130,25 @@ class AfterCommit:
             logger.exception("%d commands wait for the due loop", len(messages))
 
     def _rolled_back(self, session: Session, ended: SessionTransaction) -> None:
-        pending = session.info.get(_PENDING, [])
-        session.info[_PENDING] = [entry for entry in pending if not _within(entry[0], ended)]
+        left = [started for started in session.info.get(_STARTED, ()) if not _within(started.begun_in, ended)]
+        for started in left:
+            if _within(started.written_in, ended):
+                started.written_in = None
+        session.info[_STARTED] = left
+
+
+def _started_in(session: Session) -> list[_Started]:
+    """What a transaction has started that close() ended silently is not of this one, and was never committed."""
+    return [one for one in session.info.get(_STARTED, ()) if _within(one.begun_in, session.get_transaction())]
+
+
+def _write(connection: Connection, batch: Sequence[_Started]) -> None:
+    new = [started.row for started in batch if "orchestrator" in started.row]
+    instances.insert_all(connection, new)
+    instances.write(connection, [started.row for started in batch if "orchestrator" not in started.row])
+    instances.add_history(connection, [line for started in batch for line in started.work.history])
+    for started in batch:
+        keeping.add_to_outbox(connection, [vars(message) for message in started.work.unawaited], started.now)
 
 
 def _within(transaction: SessionTransaction | None, ended: SessionTransaction | None) -> bool:

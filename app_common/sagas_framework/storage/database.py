@@ -188,6 +188,7 @@ class LentSession(Session):
     """
 
     _weather: DBAPIError | None = None
+    _caller: Session | None = None
 
     def flush(self, objects: Sequence[Any] | None = None) -> None:
         self._raise_swallowed_weather()
@@ -199,6 +200,9 @@ class LentSession(Session):
 
     def get_bind(self, *arguments: Any, **named: Any) -> Engine | Connection:
         self._raise_swallowed_weather()  # every statement comes through here
+        if self._caller is not None:  # not within the savepoint that begins now: what is the caller's stays
+            caller, self._caller = self._caller, None
+            caller.flush()
         return super().get_bind(*arguments, **named)
 
     def _raise_swallowed_weather(self) -> None:
@@ -231,6 +235,23 @@ def lent_session(connection: Connection) -> Iterator[LentSession]:
         with _not_to_be_ended(connection):
             yield session
             session.flush()
+    finally:
+        Session.close(session)
+
+
+@contextmanager
+def lent_savepoint(caller: Session) -> Iterator[LentSession]:
+    """A session inside the caller's transaction. Should its user raise, what was written through it is undone.
+
+    SQLAlchemy begins the savepoint with the first statement: whoever writes nothing pays for none.
+    """
+    connection = caller.connection().execution_options(**{_LENT: True})
+    session = LentSession(connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
+    session._caller = caller
+    try:
+        with _not_to_be_ended(connection):
+            yield session
+        Session.commit(session)
     finally:
         Session.close(session)
 

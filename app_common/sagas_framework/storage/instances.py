@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -89,11 +89,12 @@ def postpone(connection: Connection, saga_id: str, wake_at: float) -> None:
     connection.execute(update(instances).where(instances.c.id == saga_id).values(wake_at=wake_at))
 
 
-def insert_new(connection: Connection, row: dict[str, Any]) -> bool:
+def insert_all(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    many.insert_many(connection, instances, rows)
+
+
+def insert_with_key(connection: Connection, row: dict[str, Any]) -> bool:
     """Inserts an instance; False when its idempotency key is taken. Never fails the caller's transaction."""
-    if row.get("idempotency_key") is None:
-        connection.execute(insert(instances), row)
-        return True
     upsert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
     statement = upsert(instances).on_conflict_do_nothing(index_elements=["orchestrator", "saga", "idempotency_key"])
     return connection.execute(statement.returning(instances.c.id), row).first() is not None

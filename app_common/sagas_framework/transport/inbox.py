@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
+from functools import cached_property
 from typing import Any
 
 from celery.worker import state
@@ -60,7 +61,7 @@ class Delivery:
         correlation = self.correlation
         return self.redelivered or (correlation is not None and correlation.again)
 
-    @property
+    @cached_property
     def correlation(self) -> Correlation | None:
         return Correlation.from_headers(self.headers)
 
