@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, String, update
+from sqlalchemy import JSON, DateTime, String, bindparam, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 
@@ -45,15 +45,19 @@ class Order(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=lambda: datetime.now(UTC))
 
 
+_SETTLE = (
+    update(Order)
+    .where(Order.id == bindparam("order_id"), Order.status == OrderStatus.PENDING_VALIDATION.value)
+    .values(status=bindparam("settled"), restaurant_ticket_id=bindparam("ticket"), transaction_id=bindparam("paid"))
+    .returning(Order.id)
+    .execution_options(synchronize_session=False)
+)
+
+
 def settle_order(
     session: Session, order_id: int, status: OrderStatus, ticket_id: int | None, transaction_id: str | None
 ) -> None:
     """The order's last word, together with what the other services gave it on the way."""
-    settled = session.execute(
-        update(Order)
-        .where(Order.id == order_id, Order.status == OrderStatus.PENDING_VALIDATION.value)
-        .values(status=status.value, restaurant_ticket_id=ticket_id, transaction_id=transaction_id)
-        .returning(Order.id)
-    )
-    if settled.first() is None:
+    given = {"order_id": order_id, "settled": status.value, "ticket": ticket_id, "paid": transaction_id}
+    if session.execute(_SETTLE, given).first() is None:
         raise OrderIsNotPending(f"Order {order_id} does not wait for validation; it cannot become {status.value}")

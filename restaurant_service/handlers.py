@@ -2,6 +2,8 @@
 
 from dataclasses import asdict
 
+from sqlalchemy import bindparam, update
+
 from messaging.restaurant_service_messaging import (
     approve_ticket_message,
     create_ticket_message,
@@ -52,25 +54,33 @@ def create_ticket(payload: create_ticket_message.Payload, step: HandlerContext) 
 def approve_ticket(payload: approve_ticket_message.Payload, step: HandlerContext) -> None:
     if step.attempt <= transient_approvals():
         raise KitchenIsBusy(f"The kitchen has no time for ticket {payload.ticket_id} yet")
-    ticket = _locked_ticket(payload.ticket_id, step)
-    if ticket.status == TicketStatus.REJECTED:
-        raise TicketWasRejected(f"Ticket {ticket.id} was rejected and cannot be approved")
-    ticket.status = TicketStatus.APPROVED.value
+    if not _decide(payload.ticket_id, TicketStatus.APPROVED, step, unless=TicketStatus.REJECTED):
+        raise TicketWasRejected(f"Ticket {payload.ticket_id} was rejected and cannot be approved")
 
 
 @handles(reject_ticket_message.message, database_only=True)
 def reject_ticket(payload: reject_ticket_message.Payload, step: HandlerContext) -> None:
     # What we answered ourselves goes first: the id may have been lost on its way to the orchestrator.
     ticket_id = step.reply["ticket_id"] if step.reply else payload.ticket_id
-    ticket = _locked_ticket(ticket_id, step)
-    if ticket.status == TicketStatus.APPROVED:
-        raise TicketWasApproved(f"Ticket {ticket.id} was approved and cannot be rejected")
-    ticket.status = TicketStatus.REJECTED.value
+    if not _decide(ticket_id, TicketStatus.REJECTED, step, unless=TicketStatus.APPROVED):
+        raise TicketWasApproved(f"Ticket {ticket_id} was approved and cannot be rejected")
 
 
-def _locked_ticket(ticket_id: int | None, step: HandlerContext) -> Ticket:
-    """Locked: the framework keeps an action and its compensation apart, not two steps on one ticket."""
-    ticket = None if ticket_id is None else step.session.get(Ticket, ticket_id, with_for_update=True)
-    if ticket is None:
+_DECIDE = (
+    update(Ticket)
+    .where(Ticket.id == bindparam("ticket_id"), Ticket.status != bindparam("unless"))
+    .values(status=bindparam("decision"))
+    .returning(Ticket.id)
+    .execution_options(synchronize_session=False)
+)
+
+
+def _decide(ticket_id: int | None, decision: TicketStatus, step: HandlerContext, *, unless: TicketStatus) -> bool:
+    """Whether it is not too late. The framework keeps an action and its compensation apart, not two steps on one
+    ticket: so the condition stands in the statement itself."""
+    chosen = {"ticket_id": ticket_id, "decision": decision.value, "unless": unless.value}
+    if step.session.execute(_DECIDE, chosen).first() is not None:
+        return True
+    if ticket_id is None or step.session.get(Ticket, ticket_id) is None:
         raise UnknownTicket(f"There is no ticket {ticket_id}")
-    return ticket
+    return False

@@ -47,6 +47,11 @@ class OwnBroker:
             assert time.monotonic() < deadline, "the broker does not answer"
             time.sleep(0.05)
 
+    @property
+    def process_id(self) -> int:
+        assert self._process is not None, "the broker is not running"
+        return self._process.pid
+
     def kill(self) -> None:
         """SIGKILL to the broker and whatever it has started."""
         if self._process is not None:
@@ -74,6 +79,18 @@ class OwnRedis(OwnBroker):
 
     def answers(self) -> bool:
         return redis_server.answers(redis_server.socket_path(self.directory))
+
+
+class OwnRedisOnTcp(OwnRedis):
+    """The same server behind a port, as one that is shared by several machines."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self._port = free_port(HOST)
+        self.url = f"redis://{HOST}:{self._port}/0"
+
+    def command(self) -> list[str]:
+        return [*super().command(), "--port", str(self._port)]
 
 
 class OwnRabbitMQ(OwnBroker):
@@ -114,16 +131,19 @@ class OwnRabbitMQ(OwnBroker):
             return False
 
 
+KINDS: dict[str, type[OwnBroker]] = {"redis": OwnRedis, "redis-tcp": OwnRedisOnTcp, "rabbitmq": OwnRabbitMQ}
+
+
 @contextmanager
 def own_broker(kind: str) -> Iterator[OwnBroker]:
-    """`redis` or `rabbitmq`, started, in a directory whose path is short enough for a socket."""
+    """A broker of that kind, started, in a directory whose path is short enough for a socket."""
     if kind == "rabbitmq" and not RABBITMQ_SERVER.exists():
         reason = "no RabbitMQ is installed here whose node a test could start and kill"
         if os.environ.get("REQUIRE_SERVICES") == "1":
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)
     directory = Path(tempfile.mkdtemp(prefix="sagas-"))
-    broker = OwnRedis(directory) if kind == "redis" else OwnRabbitMQ(directory)
+    broker = KINDS[kind](directory)
     try:
         broker.start()
         yield broker

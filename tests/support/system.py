@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +64,17 @@ class System(Workers):
 
     def command(self, worker: str) -> list[str]:
         return worker_command(worker.partition("#")[0])
+
+    def start_all(self, workers: Sequence[str] = SERVICES) -> None:
+        """Starts them side by side and waits until all are ready."""
+        for worker in workers:
+            self.start(worker, wait=False)
+        for worker in workers:
+            self.wait_until(
+                lambda worker=worker: " ready." in self.log(worker),  # type: ignore[misc]
+                READY_SECONDS,
+                lambda worker=worker: self.log(worker),  # type: ignore[misc]
+            )
 
     def close(self) -> None:
         self.kill_all()
@@ -148,26 +159,28 @@ def assert_coherent(endings: list[Ending]) -> None:
 
 
 @contextmanager
-def running_system(
-    kind: str, directory: Path, *, start: bool = True, extra: Mapping[str, str] | None = None
+def system_on(
+    broker: OwnBroker, database: str, directory: Path, extra: Mapping[str, str] | None = None
 ) -> Iterator[System]:
-    """`embedded`: Redis on a socket and SQLite files; `servers`: RabbitMQ and PostgreSQL."""
+    """The system with databases of its own, `sqlite` or `postgresql`, prepared; no worker is running yet."""
     with ExitStack() as stack:
-        broker = stack.enter_context(own_broker("redis" if kind == "embedded" else "rabbitmq"))
-        if kind == "embedded":
+        if database == "sqlite":
             databases = {service: f"sqlite:///{directory / service}.sqlite3" for service in SERVICES}
         else:
             databases = {service: stack.enter_context(postgresql_database(service)) for service in SERVICES}
         system = System(broker, databases, directory, extra or {})
         stack.callback(system.close)
         system.prepare()
+        yield system
+
+
+@contextmanager
+def running_system(
+    kind: str, directory: Path, *, start: bool = True, extra: Mapping[str, str] | None = None
+) -> Iterator[System]:
+    """`embedded`: Redis on a socket and SQLite files; `servers`: RabbitMQ and PostgreSQL."""
+    broker_kind, database = ("redis", "sqlite") if kind == "embedded" else ("rabbitmq", "postgresql")
+    with own_broker(broker_kind) as broker, system_on(broker, database, directory, extra) as system:
         if start:
-            for service in SERVICES:
-                system.start(service, wait=False)
-            for service in SERVICES:
-                system.wait_until(
-                    lambda service=service: " ready." in system.log(service),  # type: ignore[misc]
-                    READY_SECONDS,
-                    lambda service=service: system.log(service),  # type: ignore[misc]
-                )
+            system.start_all()
         yield system

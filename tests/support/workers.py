@@ -58,6 +58,9 @@ class Workers:
     def wait_for_death(self, worker: str, timeout_seconds: float = READY_SECONDS) -> int:
         return self._processes.pop(worker).wait(timeout_seconds)
 
+    def process_ids(self) -> dict[str, int]:
+        return {worker: process.pid for worker, process in self._processes.items()}
+
     def is_alive(self, worker: str) -> bool:
         return worker in self._processes and self._processes[worker].poll() is None
 
