@@ -67,19 +67,27 @@ class System(Workers):
 
     def start_all(self, workers: Sequence[str] = SERVICES) -> None:
         """Starts them side by side and waits until all are ready."""
+        before = {worker: self.times_ready(worker) for worker in workers}
         for worker in workers:
             self.start(worker, wait=False)
         for worker in workers:
             self.wait_until(
-                lambda worker=worker: " ready." in self.log(worker),  # type: ignore[misc]
+                lambda worker=worker: self.times_ready(worker) > before[worker],  # type: ignore[misc]
                 READY_SECONDS,
                 lambda worker=worker: self.log(worker),  # type: ignore[misc]
             )
 
     def close(self) -> None:
         self.kill_all()
+        self.close_engines()
+
+    def close_engines(self) -> None:
         for engine in self._engines.values():
             engine.dispose()
+
+    @property
+    def is_on_postgresql(self) -> bool:
+        return self.engine(SERVICES[0]).dialect.name == "postgresql"
 
     # ---- launching and looking --------------------------------------------------------------------------------
 

@@ -31,8 +31,7 @@ class Workers:
         options: Sequence[str] = (),
     ) -> None:
         log = self._log(worker)
-        log.touch()
-        seen = log.read_text().count(" ready.")
+        seen = self.times_ready(worker)
         with log.open("ab") as output:
             self._processes[worker] = subprocess.Popen(
                 in_this_interpreter([*self.command(worker), *options]),
@@ -43,7 +42,7 @@ class Workers:
                 stderr=output,
             )
         if wait:
-            self.wait_until(lambda: log.read_text().count(" ready.") > seen, READY_SECONDS, lambda: self.log(worker))
+            self.wait_until(lambda: self.times_ready(worker) > seen, READY_SECONDS, lambda: self.log(worker))
 
     def kill(self, worker: str) -> None:
         process = self._processes.pop(worker)
@@ -57,6 +56,10 @@ class Workers:
 
     def wait_for_death(self, worker: str, timeout_seconds: float = READY_SECONDS) -> int:
         return self._processes.pop(worker).wait(timeout_seconds)
+
+    def times_ready(self, worker: str) -> int:
+        """How often the worker has been ready: it may have been started before."""
+        return self.log(worker).count(" ready.") if self._log(worker).exists() else 0
 
     def process_ids(self) -> dict[str, int]:
         return {worker: process.pid for worker, process in self._processes.items()}

@@ -1,0 +1,1 @@
+"""How fast it is: the reference system under load, measured beside its peers. `python -m benchmarks --help`."""
