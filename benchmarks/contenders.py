@@ -29,6 +29,11 @@ class Contender(ABC):
         """Why it cannot be measured here."""
         return ground.missing(self.broker, self.database)
 
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Entered before a session's first run and left after its last: for what is too dear to be made for each."""
+        yield
+
     @abstractmethod
     def measure(self) -> Figures:
         """One run. Raises BenchmarkFailed or PeerFailed when it did not do its work."""

@@ -1,10 +1,12 @@
 """What is asked of a system in one run: how many sagas, how they arrive, and how they end."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 BATCH = 25
 WARM_UP = 50
+QUICK_SAGAS = 40
+QUICK_WARM_UP = 10
 
 
 class BenchmarkFailed(Exception):
@@ -41,6 +43,9 @@ class Load:
             raise BenchmarkFailed("a steady arrival needs a rate above 0")
         if self.sagas < 1 or self.batch < 1:
             raise BenchmarkFailed("a run needs at least one saga, and so does a batch")
+
+    def quick(self) -> "Load":
+        return replace(self, sagas=min(self.sagas, QUICK_SAGAS), warm_up=min(self.warm_up, QUICK_WARM_UP))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """DBOS: workflows run in the process that starts them, or in workers behind its queue; their steps run in process."""
 
 import argparse
+import logging
 import os
 import sys
 import time
@@ -69,6 +70,8 @@ def shut_down() -> None:
     """Without it an interrupted run would first execute every workflow that was started."""
     from dbos import DBOS
 
+    # The workflows that are running now would complain, and bury what went wrong.
+    logging.getLogger("dbos").setLevel(logging.CRITICAL)
     DBOS.destroy()
 
 
