@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo smoke test check format clean set-up set-up-dev
+.PHONY: help demo smoke test check format bench clean set-up set-up-dev
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ check: set-up-dev  ## Check format, lint, types and layers
 format: set-up-dev  ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: set-up-dev  ## Measure how fast it is, beside other systems (ARGS=--quick: see that it works; docs/benchmarks.md)
+	@PYTHONPATH=.:app_common exec $(BIN)/python -m benchmarks suite $(ARGS)
 
 clean:  ## Remove the environment, the local databases and all caches
 	rm -rf $(VENV) .local build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

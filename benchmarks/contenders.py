@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
 from benchmarks import figures, ground, own_system
 from benchmarks.figures import Figures
@@ -14,6 +14,9 @@ from benchmarks.workload import BenchmarkFailed, Load, Pattern
 from local_stack.plan import SERVICES
 from tests.support.servers import postgresql_database
 from tests.support.system import System, system_on
+
+# How the peers' peer.toml calls the brokers.
+SCHEMES = {"rabbitmq": "amqp", "redis": "redis", "embedded": "redis", ground.NONE: ground.NONE}
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def prepared_system(broker: str, database: str) -> Iterator[System]:
 @dataclass(frozen=True)
 class Theirs(Contender):
     peer: str = ""
-    options: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def missing(self) -> str | None:
         peer = find_peer(self.peer)
@@ -77,6 +80,8 @@ class Theirs(Contender):
             return f"there is no peer {self.peer}"
         if self.load.pattern is Pattern.STEADY:
             return "peers are measured in a flood and alone"
+        if SCHEMES[self.broker] not in peer.brokers or self.database not in peer.databases:
+            return f"it does not run with {self.broker} as its broker and {self.database} as its database"
         return super().missing()
 
     def measure(self) -> Figures:
@@ -104,8 +109,18 @@ class Theirs(Contender):
             require_durable_postgresql()
             return stack.enter_context(postgresql_database(self.peer))
         if self.database == "sqlite":
-            return f"sqlite:///{Path(stack.enter_context(ground.folder_of_its_own())) / self.peer}.sqlite3"
+            return f"sqlite:///{stack.enter_context(ground.folder_of_its_own()) / self.peer}.sqlite3"
         return ground.NONE
+
+
+def peer_beside(ours: Ours, name: str, load: Load) -> Theirs:
+    """A peer on the same broker and database, as far as it uses them."""
+    peer = find_peer(name)
+    if peer is None:
+        raise BenchmarkFailed(f"there is no peer {name}; there are {', '.join(peer.name for peer in peers())}")
+    broker = ground.NONE if ground.NONE in peer.brokers else ours.broker
+    database = ground.NONE if ground.NONE in peer.databases else ours.database
+    return Theirs(name, peer.title, load, broker, database, name)
 
 
 def find_peer(name: str) -> Peer | None:

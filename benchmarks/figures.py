@@ -15,6 +15,7 @@ RANKS = (50, 95, 99)
 P50, P95, P99 = (LATENCY.format(rank) for rank in RANKS)
 CPU = "cpu_ms_per_saga"
 """Of the processes that run Python: workers and producer."""
+CPU_WITH_SERVERS = "cpu_ms_per_saga_with_servers"
 MEMORY = "peak_memory_mib"
 """Summed over the same processes."""
 COMMITS = "commits_per_saga"

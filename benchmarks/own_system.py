@@ -13,7 +13,7 @@ from sqlalchemy import select, text
 from benchmarks import figures, processes
 from benchmarks.figures import Figures
 from benchmarks.storage import Reading, storage_of
-from benchmarks.verdict import require_right_endings
+from benchmarks.verdict import placed_orders, require_right_endings
 from benchmarks.workload import BenchmarkFailed, Load, Produced
 from local_stack.plan import CHECKOUT
 from sagas_framework.storage.database import reading
@@ -36,9 +36,7 @@ PRODUCER, BROKER, DATABASE = "producer", "broker", "database server"
 SERVERS = (BROKER, DATABASE)
 
 # In the words of the partial index that holds the unfinished sagas: a look must not read the finished ones.
-_UNFINISHED = text(
-    "SELECT 1 FROM saga_instance WHERE status IN ('running', 'compensating', 'needs_attention') LIMIT 1"
-)
+_UNFINISHED = text("SELECT 1 FROM saga_instance WHERE status IN ('running', 'compensating', 'needs_attention') LIMIT 1")
 
 
 class ProducerProcess:
@@ -90,6 +88,7 @@ def measure(system: System, load: Load) -> Figures:
     Raises BenchmarkFailed unless every saga has ended as it must.
     """
     storage = storage_of(system.databases)
+    expected = placed_orders(system) + load.placed
     with producing(system, load) as producer:
         producer.wait_until_warm()
         groups = groups_of(system)
@@ -104,8 +103,18 @@ def measure(system: System, load: Load) -> Figures:
     for worker in system.process_ids():
         system.stop(worker)
     stored = _stored(before, storage.read(), looks, load.sagas)
-    require_right_endings(system, load)
+    require_right_endings(system, load.mode, expected)
     return {**timings, **_used(cpu, memory, load.sagas), **stored}
+
+
+def carry(system: System, load: Load) -> None:
+    """A load without its figures. The workers go on running."""
+    expected = placed_orders(system) + load.placed
+    with producing(system, load) as producer:
+        producer.wait_until_warm()
+        producer.produce()
+        wait_for_the_end(system, load.sagas)
+    require_right_endings(system, load.mode, expected)
 
 
 def groups_of(system: System) -> dict[str, int]:
@@ -153,6 +162,7 @@ def _used(cpu: Mapping[str, float], memory: Mapping[str, float], sagas: int) -> 
     per_saga = {group: seconds * 1000 / sagas for group, seconds in cpu.items()}
     return {
         figures.CPU: sum(used for group, used in per_saga.items() if group not in SERVERS),
+        figures.CPU_WITH_SERVERS: sum(per_saga.values()),
         **{figures.part(figures.CPU, group): used for group, used in per_saga.items()},
         figures.MEMORY: sum(memory.values()),
         **{figures.part(figures.MEMORY, worker): peak for worker, peak in memory.items()},

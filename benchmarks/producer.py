@@ -100,9 +100,7 @@ class Producer:
 
     def _wait_for(self, saga_ids: list[str]) -> None:
         """Reads only, and so seldom that the system does not feel it; when a saga ended, the database says itself."""
-        unfinished = (
-            select(instances.c.id).where(instances.c.id.in_(saga_ids), instances.c.ended_at.is_(None)).limit(1)
-        )
+        unfinished = select(instances.c.id).where(instances.c.id.in_(saga_ids), instances.c.ended_at.is_(None)).limit(1)
         while True:
             time.sleep(SECONDS_BETWEEN_LOOKS)
             with reading(orchestrator.engine) as connection:

@@ -44,6 +44,11 @@ class Load:
         if self.sagas < 1 or self.batch < 1:
             raise BenchmarkFailed("a run needs at least one saga, and so does a batch")
 
+    @property
+    def placed(self) -> int:
+        """All orders of the run: the measured ones, those of the warm-up, and one alone at its end."""
+        return self.sagas + self.warm_up + 1
+
     def quick(self) -> "Load":
         return replace(self, sagas=min(self.sagas, QUICK_SAGAS), warm_up=min(self.warm_up, QUICK_WARM_UP))
 

@@ -1,0 +1,172 @@
+"""The comparisons of the results page. The numbers of sagas make a run last some seconds on two cores."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.contenders import Ours, Theirs
+from benchmarks.figures import P50, RATE
+from benchmarks.ground import NONE
+from benchmarks.sessions import Session, Target
+from benchmarks.workload import Load, Mode, Pattern
+
+OURS, ONE_BY_ONE, CONTROL = "ours", "ours-one-by-one", "saga_framework"
+POOLS: Mapping[str, Mapping[str, Any]] = {
+    "solo": {"pool": "solo"},
+    "threads": {"pool": "threads", "concurrency": 4},
+    "prefork": {"pool": "prefork", "concurrency": 1},
+}
+PINGPONGS = tuple(f"celery_pingpong-{pool}" for pool in POOLS)
+DBOS_STARTS: Mapping[str, Mapping[str, Any]] = {
+    "dbos": {"start": "directly"},
+    "dbos-queue": {"start": "queue"},
+}
+STEADY_RATES = (25, 50, 100, 200)
+STEADY_SECONDS = 8
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A broker and a database, and how they are called on the page."""
+
+    name: str
+    title: str
+    broker: str
+    database: str
+
+    def ours(self, name: str, title: str, load: Load, orchestrators: int = 1) -> Ours:
+        return Ours(name, f"sagas_framework, {title}", load, self.broker, self.database, orchestrators)
+
+    def control(self, load: Load) -> Theirs:
+        return self.theirs(CONTROL, "saga-framework 0.1", load)
+
+    def theirs(self, peer: str, title: str, load: Load, name: str = "", **options: Any) -> Theirs:
+        """A peer that needs a broker and keeps nothing."""
+        return Theirs(name or peer, title, load, self.broker, NONE, peer, options)
+
+    def dbos(self, load: Load) -> tuple[Theirs, ...]:
+        return tuple(
+            Theirs(
+                name, f"DBOS on {self.database}, started {options['start']}", load, NONE, self.database, "dbos", options
+            )
+            for name, options in DBOS_STARTS.items()
+        )
+
+
+SERVERS = Kind("servers", "RabbitMQ and PostgreSQL", "rabbitmq", "postgresql")
+EMBEDDED = Kind("embedded", "SQLite and Redis on a unix socket", "embedded", "sqlite")
+OTHER_KINDS = (
+    Kind("rabbitmq-sqlite", "RabbitMQ and SQLite", "rabbitmq", "sqlite"),
+    Kind("redis-postgresql", "Redis on TCP and PostgreSQL", "redis", "postgresql"),
+    Kind("redis-sqlite", "Redis on TCP and SQLite", "redis", "sqlite"),
+    Kind("embedded-postgresql", "Redis on a unix socket and PostgreSQL", "embedded", "postgresql"),
+)
+
+
+def flood(sagas: int, mode: Mode = Mode.FORWARD, batch: int = 25) -> Load:
+    return Load(Pattern.FLOOD, sagas, mode, batch)
+
+
+def alone(sagas: int) -> Load:
+    return Load(Pattern.ALONE, sagas, batch=1)
+
+
+def steady(rate: int) -> Load:
+    return Load(Pattern.STEADY, rate * STEADY_SECONDS, batch=1, rate=rate)
+
+
+def at_least(bound: float, sentence: str, contender: str, *against: str) -> Target:
+    return Target(sentence, contender, RATE, against, at_least=bound)
+
+
+def flood_session(kind: Kind, targets: tuple[Target, ...]) -> Session:
+    pingpongs = (
+        kind.theirs("celery_pingpong", f"Bare Celery, {pool} pool", flood(1500), f"celery_pingpong-{pool}", **options)
+        for pool, options in POOLS.items()
+    )
+    return Session(
+        f"flood-{kind.name}",
+        f"A flood on {kind.title}",
+        (
+            kind.ours(OURS, "25 a transaction", flood(2000)),
+            kind.ours(ONE_BY_ONE, "one by one", flood(1000, batch=1)),
+            kind.control(flood(1000)),
+            *pingpongs,
+            kind.theirs("celery_saga", "celery-saga 0.1.1", flood(500)),
+            *kind.dbos(flood(250)),
+            Theirs("sagaz", "sagaz", flood(500), peer="sagaz"),
+        ),
+        CONTROL,
+        targets,
+    )
+
+
+def alone_session(kind: Kind) -> Session:
+    target = Target(
+        f"Alone on {kind.title}: median latency at most 1.3 times saga-framework's", OURS, P50, (CONTROL,), at_most=1.3
+    )
+    return Session(
+        f"alone-{kind.name}",
+        f"One saga alone on {kind.title}",
+        (kind.ours(OURS, "alone", alone(150)), kind.control(alone(150)), *kind.dbos(alone(60))),
+        CONTROL,
+        (target,),
+    )
+
+
+def compensating_session(kind: Kind) -> Session:
+    return Session(
+        f"compensating-{kind.name}",
+        f"The card is refused, on {kind.title}",
+        (
+            kind.ours(OURS, "25 a transaction", flood(1500, Mode.COMPENSATING)),
+            kind.control(flood(1000, Mode.COMPENSATING)),
+        ),
+        CONTROL,
+    )
+
+
+def steady_session(kind: Kind) -> Session:
+    ours = (kind.ours(f"{OURS}-{rate}", f"{rate} a second", steady(rate)) for rate in STEADY_RATES)
+    return Session(
+        f"steady-{kind.name}",
+        f"A steady arrival on {kind.title}, beside saga-framework with one saga at a time",
+        (kind.control(alone(150)), *ours),
+        CONTROL,
+    )
+
+
+def other_session(kind: Kind) -> Session:
+    return Session(
+        f"flood-{kind.name}",
+        f"A flood on {kind.title}",
+        (kind.ours(OURS, "25 a transaction", flood(1500)), kind.control(flood(1000))),
+        CONTROL,
+    )
+
+
+SESSIONS: tuple[Session, ...] = (
+    flood_session(
+        SERVERS,
+        (
+            at_least(3.5, "In batches: at least 3.5 times saga-framework on RabbitMQ", OURS, CONTROL),
+            at_least(2.0, "In batches: at least 2.0 times bare Celery in its best pool", OURS, *PINGPONGS),
+            at_least(8.0, "In batches: at least 8 times DBOS on PostgreSQL", OURS, *DBOS_STARTS),
+            at_least(1.5, "One by one: at least 1.5 times saga-framework on RabbitMQ", ONE_BY_ONE, CONTROL),
+        ),
+    ),
+    flood_session(
+        EMBEDDED,
+        (
+            at_least(2.0, "Embedded: at least 2.0 times saga-framework on the same Redis", OURS, CONTROL),
+            at_least(4.0, "Embedded: at least 4 times DBOS on SQLite", OURS, *DBOS_STARTS),
+        ),
+    ),
+    alone_session(SERVERS),
+    alone_session(EMBEDDED),
+    compensating_session(SERVERS),
+    compensating_session(EMBEDDED),
+    *map(other_session, OTHER_KINDS),
+    steady_session(SERVERS),
+    steady_session(EMBEDDED),
+)
