@@ -66,16 +66,17 @@ def start_worker(run: MeasuredRun, application_module: str, name: str, queues: s
 
 
 def settings(options: argparse.Namespace) -> dict[str, Any]:
-    return {
+    chosen = {
         "broker": options.broker.partition(":")[0],
         "pool": options.pool,
         "concurrency": options.concurrency,
         "prefetch_multiplier": options.prefetch,
         "gossip_and_mingle": False,
         "acks_late": False,
-        "publisher_confirms": False,
-        "persistent_messages": True,
     }
+    if chosen["broker"] == "amqp":
+        chosen |= {"persistent_messages": True, "publisher_confirms": False}
+    return chosen
 
 
 @worker_ready.connect
