@@ -1,4 +1,4 @@
-"""CreateOrder with celery-saga: every step is a task of its chain, which calls the service's task in the same process."""
+"""CreateOrder with celery-saga: every step is a task of its chain, which calls the task of the service in process."""
 
 import os
 from dataclasses import asdict
