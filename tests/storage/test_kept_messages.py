@@ -19,7 +19,7 @@ from sagas_framework.participant.order import order_of_task
 from sagas_framework.storage import keeping, memory
 from sagas_framework.storage.memory import Memory, MemoryKey
 from sagas_framework.transport.celery_app import create_celery_app
-from sagas_framework.transport.inbox import Delivery
+from sagas_framework.transport.delivery import Delivery
 from sagas_framework.transport.wire import OutgoingMessage, read_arguments, task_body
 from sagas_framework.vocabulary.correlation import Correlation
 from sagas_framework.vocabulary.identity import Direction

@@ -14,7 +14,8 @@ from sagas_framework import Failure, StepContext, TransientError
 from sagas_framework.engine.protocol import Cancel, Pause, Resume, Retry
 from sagas_framework.errors import OperationRefused, PublishFailed, UnknownSaga
 from sagas_framework.storage.schema import deliveries, history, instances, outbox
-from sagas_framework.transport.inbox import Delivery, Unfinished
+from sagas_framework.transport.delivery import Delivery
+from sagas_framework.transport.inbox import Unfinished
 from sagas_framework.transport.wire import OutgoingMessage
 from tests.support import sagas
 from tests.support.orchestration import Bench, answer, arrival_of, raw_delivery, watching

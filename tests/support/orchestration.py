@@ -20,7 +20,7 @@ from sagas_framework.orchestrator.due import DueSagas
 from sagas_framework.orchestrator.replies import ReplyBatches
 from sagas_framework.orchestrator.start import Starts, start
 from sagas_framework.storage.schema import history, instances, kept_messages
-from sagas_framework.transport.inbox import Delivery
+from sagas_framework.transport.delivery import Delivery
 from sagas_framework.transport.publisher import Publisher
 from sagas_framework.transport.wire import OutgoingMessage, reply_message
 from sagas_framework.vocabulary.correlation import Correlation, FailureKind

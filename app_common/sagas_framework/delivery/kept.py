@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sagas_framework.storage.keeping import Kept
-from sagas_framework.transport.inbox import Delivery
+from sagas_framework.transport.delivery import Delivery
 
 
 def kept_of(delivery: Delivery, reason: str, saga_id: str | None = None, task: str | None = None) -> Kept:

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from sagas_framework.delivery.kept import kept_of
 from sagas_framework.storage import keeping
-from sagas_framework.transport.inbox import Delivery
+from sagas_framework.transport.delivery import Delivery
 
 logger = logging.getLogger(__name__)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from sagas_framework.engine.clock import try_again
 from sagas_framework.engine.protocol import Refuse, UserCode
 from sagas_framework.engine.state import Phase, StepState
@@ -22,7 +20,7 @@ def retry(walk: Walk, reason: str) -> None:
         elif step.retry_at is not None:
             walk.put(name, retry_at=walk.now)
         elif step.awaited is not None:
-            walk.put(name, awaited=replace(step.awaited, ask_at=walk.now))
+            walk.put(name, awaited=step.awaited._replace(ask_at=walk.now))
     closing = walk.saga.closing_failure is not None
     walk.change(overdue=False, closing_failure=None)
     if closing:
@@ -68,5 +66,5 @@ def resume(walk: Walk, reason: str) -> None:
     walk.change(paused=False)
     for name, step in list(walk.steps.items()):
         if step.awaited is not None:
-            walk.put(name, awaited=replace(step.awaited, ask_at=walk.now))
+            walk.put(name, awaited=step.awaited._replace(ask_at=walk.now))
     walk.look_everywhere()

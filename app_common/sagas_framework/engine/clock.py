@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from sagas_framework.definition.graph import Definition, Node
 from sagas_framework.engine.state import Phase, SagaState, StepState
 from sagas_framework.engine.walk import Walk
@@ -68,12 +66,12 @@ def _ask_again_or_give_up(walk: Walk, name: str, step: StepState) -> None:
         walk.fail(name, failure)
     elif awaited.unsent:
         ask_at = walk.now + node.ask_again_after_seconds
-        walk.put(name, awaited=replace(awaited, unsent=False, ask_at=ask_at))
+        walk.put(name, awaited=awaited._replace(unsent=False, ask_at=ask_at))
         walk.publish(name)
     elif awaited.ask_at <= walk.now:
         factor = min(2**awaited.asks, LONGEST_ASK_AGAIN_FACTOR)
         ask_at = walk.now + node.ask_again_after_seconds * factor
-        walk.put(name, awaited=replace(awaited, asks=awaited.asks + 1, ask_at=ask_at))
+        walk.put(name, awaited=awaited._replace(asks=awaited.asks + 1, ask_at=ask_at))
         walk.record("asked_again", name, step.attempt, asks=awaited.asks + 1)
         walk.publish(name, again=True)
 
@@ -95,4 +93,4 @@ def remember_confirmed(walk: Walk, message_ids: frozenset[str]) -> None:
     for name, step in list(walk.steps.items()):
         awaited = step.awaited
         if awaited is not None and awaited.confirmed_at is None and awaited.message_id in message_ids:
-            walk.put(name, awaited=replace(awaited, confirmed_at=walk.now))
+            walk.put(name, awaited=awaited._replace(confirmed_at=walk.now))

@@ -1,11 +1,14 @@
-"""The state of one saga, as values that are never changed in place, and its JSON form."""
+"""The state of one saga, as values that are never changed in place, and its JSON form.
+
+Named tuples, because they are made by the dozen for every reply: a frozen dataclass takes five times as long to make.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from sagas_framework.vocabulary.command import Failure
 
@@ -33,8 +36,7 @@ class Phase(StrEnum):
     UNDONE = "undone"
 
 
-@dataclass(frozen=True)
-class Awaited:
+class Awaited(NamedTuple):
     """A command without an answer yet, complete enough to be sent once more."""
 
     message_id: str
@@ -46,8 +48,7 @@ class Awaited:
     confirmed_at: float | None = None  # when the broker first confirmed asking again: giving up counts from here
 
 
-@dataclass(frozen=True)
-class StepState:
+class StepState(NamedTuple):
     phase: Phase
     attempt: int = 0
     undo_attempt: int = 0
@@ -59,9 +60,8 @@ class StepState:
     reply: Any = None  # kept only until on_success has succeeded
 
 
-@dataclass(frozen=True)
-class SagaState:
-    steps: Mapping[str, StepState] = field(default_factory=dict)
+class SagaState(NamedTuple):
+    steps: Mapping[str, StepState] = MappingProxyType({})
     status: SagaStatus = SagaStatus.RUNNING
     failing: bool = False
     failed_step: str | None = None
@@ -80,11 +80,10 @@ class SagaState:
 
     def to_json(self) -> dict[str, Any]:
         """Only what differs from a fresh value: the row is written at every step, so small is fast."""
-        fresh = SagaState()
         values = {
-            name: _plain(getattr(self, name))
-            for name in _SAGA_FIELDS
-            if name != "steps" and getattr(self, name) != getattr(fresh, name)
+            name: _plain(value)
+            for name, value, fresh in zip(self._fields, self, _FRESH, strict=True)
+            if value != fresh and name != "steps"
         }
         values["steps"] = {name: _step_to_json(step) for name, step in self.steps.items()}
         return values
@@ -101,10 +100,8 @@ class SagaState:
         return cls(**fields)
 
 
-_SAGA_FIELDS = tuple(SagaState.__dataclass_fields__)
-_STEP_DEFAULTS = {
-    name: definition.default for name, definition in StepState.__dataclass_fields__.items() if name != "phase"
-}
+_FRESH = SagaState()
+_STEP_DEFAULTS = StepState._field_defaults
 
 
 def _plain(value: Any) -> Any:
@@ -118,7 +115,7 @@ def _step_to_json(step: StepState) -> dict[str, Any]:
     for name, default in _STEP_DEFAULTS.items():
         value = getattr(step, name)
         if value != default:
-            values[name] = vars(value) if isinstance(value, Awaited) else _plain(value)
+            values[name] = value._asdict() if isinstance(value, Awaited) else _plain(value)
     return values
 
 

@@ -7,7 +7,7 @@ saga, undo what may be undone, end.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sagas_framework.definition.graph import Definition, Node, Undo
@@ -57,7 +57,7 @@ class Walk:
         self._settled: deque[str] = deque()
 
     def result(self) -> SagaState:
-        return replace(self.saga, steps=self.steps, status=self._status())
+        return self.saga._replace(steps=self.steps, status=self._status())
 
     # ---- small tools ------------------------------------------------------------------------------------------
 
@@ -68,11 +68,11 @@ class Walk:
         return self.steps.get(name, _UNTOUCHED)
 
     def put(self, name: str, **changes: Any) -> StepState:
-        self.steps[name] = changed = replace(self.step(name), **changes)
+        self.steps[name] = changed = self.step(name)._replace(**changes)
         return changed
 
     def change(self, **changes: Any) -> None:
-        self.saga = replace(self.saga, **changes)
+        self.saga = self.saga._replace(**changes)
 
     def record(self, event: str, step: str | None = None, attempt: int | None = None, **detail: Any) -> None:
         self.effects.append(Record(event, step, attempt, detail or None))

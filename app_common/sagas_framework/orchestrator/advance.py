@@ -24,7 +24,7 @@ from sagas_framework.storage import instances, keeping
 from sagas_framework.storage.database import LentSession, is_bad_weather, lent_session
 from sagas_framework.storage.instances import StoredInstance
 from sagas_framework.storage.keeping import Kept
-from sagas_framework.transport.inbox import Delivery
+from sagas_framework.transport.delivery import Delivery
 from sagas_framework.vocabulary.command import Failure
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from sagas_framework.engine.clock import next_due
 from sagas_framework.engine.state import SagaState
 from sagas_framework.storage.instances import HistoryRow, StoredInstance
 from sagas_framework.storage.keeping import Kept
-from sagas_framework.transport.inbox import Delivery
+from sagas_framework.transport.delivery import Delivery
 from sagas_framework.transport.wire import OutgoingMessage
 from sagas_framework.vocabulary import codec
 

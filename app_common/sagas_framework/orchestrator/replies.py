@@ -16,7 +16,7 @@ from sagas_framework.orchestrator.advance import Advancer, Arrival
 from sagas_framework.orchestrator.instance import Work
 from sagas_framework.storage.database import is_bad_weather
 from sagas_framework.storage.keeping import Kept
-from sagas_framework.transport.inbox import Delivery
+from sagas_framework.transport.delivery import Delivery
 from sagas_framework.transport.publisher import Publisher
 from sagas_framework.transport.wire import Unreadable, read_arguments
 from sagas_framework.vocabulary.command import Failure

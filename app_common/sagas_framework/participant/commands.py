@@ -22,7 +22,7 @@ from sagas_framework.participant.handlers import Work
 from sagas_framework.participant.order import Order, order_of_delivery
 from sagas_framework.storage import keeping, memory
 from sagas_framework.storage.keeping import Kept
-from sagas_framework.transport.inbox import Delivery
+from sagas_framework.transport.delivery import Delivery
 from sagas_framework.transport.publisher import Publisher
 from sagas_framework.transport.wire import OutgoingMessage, Unreadable, read_arguments
 

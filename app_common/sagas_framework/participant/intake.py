@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from sagas_framework.delivery.kept import kept_of
 from sagas_framework.storage import keeping
-from sagas_framework.transport.inbox import Delivery
+from sagas_framework.transport.delivery import Delivery
 from sagas_framework.transport.wire import Unreadable, read_arguments
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from sagas_framework.participant.barrier import Answer
 from sagas_framework.participant.handlers import Work
 from sagas_framework.storage.keeping import Kept
 from sagas_framework.storage.memory import MemoryKey
-from sagas_framework.transport.inbox import Delivery
+from sagas_framework.transport.delivery import Delivery
 from sagas_framework.transport.wire import OutgoingMessage, reply_message, task_body
 from sagas_framework.vocabulary.correlation import HEADER, Correlation, place_of_stranger
 

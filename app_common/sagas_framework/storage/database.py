@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pydantic_core import from_json
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, PendingRollbackError
@@ -49,13 +50,14 @@ def open_database(url: str) -> Engine:
         parsed = make_url(url)
         if parsed.get_backend_name() != "sqlite":
             arguments = _limits(parsed)
-            engine = create_engine(parsed, pool_pre_ping=False, pool_size=POOL_SIZE, connect_args=arguments)
+            engine = create_engine(parsed, pool_size=POOL_SIZE, connect_args=arguments, json_deserializer=from_json)
             if parsed.get_backend_name() == "postgresql":
                 event.listen(engine, "connect", _prepare_postgresql)
             return _watched(engine)
         if parsed.database and parsed.database != ":memory:":
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(parsed, pool_size=POOL_SIZE) if parsed.database else create_engine(parsed)
+        limits = {"pool_size": POOL_SIZE} if parsed.database else {}
+        engine = create_engine(parsed, json_deserializer=from_json, **limits)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         raise ConfigurationError(f"the database URL cannot be used: {error}") from error
     event.listen(engine, "connect", _prepare_sqlite)

@@ -6,7 +6,6 @@ statement, however many rows. SQLite runs inside this process, where a round tri
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
@@ -16,6 +15,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.elements import TextClause
 
 from sagas_framework.storage.schema import Moment
+from sagas_framework.vocabulary import json_text
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy has no type for it
 
@@ -25,7 +25,7 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[dict[str, A
     if not rows:
         return
     if connection.dialect.name == "postgresql":
-        connection.execute(_insert_from_json(table, tuple(rows[0])), {"rows": to_json(rows)})
+        connection.execute(_insert_from_json(table, tuple(rows[0])), {"rows": json_text.dumps(rows)})
     else:
         connection.execute(insert(table).inline(), rows)
 
@@ -36,7 +36,7 @@ def update_many(connection: Connection, table: Table, rows: Sequence[dict[str, A
         return
     columns = tuple(rows[0])
     if connection.dialect.name == "postgresql":
-        connection.execute(_update_from_json(table, columns, adding), {"rows": to_json(rows)})
+        connection.execute(_update_from_json(table, columns, adding), {"rows": json_text.dumps(rows)})
     else:
         connection.execute(
             _update_one(table, columns, adding), [{f"row_{name}": value for name, value in row.items()} for row in rows]
@@ -48,10 +48,6 @@ def is_any(connection: Connection, column: Column[Any]) -> ColumnElement[bool]:
     if connection.dialect.name == "postgresql":  # an array: the same text, however many there are
         return column == any_(bindparam("ids", type_=postgresql.ARRAY(column.type)))
     return column.in_(bindparam("ids", expanding=True))
-
-
-def to_json(rows: Sequence[dict[str, Any]]) -> str:
-    return json.dumps(rows, separators=(",", ":"))
 
 
 @cache

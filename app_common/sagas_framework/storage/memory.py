@@ -13,6 +13,7 @@ from sqlalchemy.sql.selectable import TextualSelect
 
 from sagas_framework.storage import many
 from sagas_framework.storage.schema import participant_memory as table
+from sagas_framework.vocabulary import json_text
 from sagas_framework.vocabulary.identity import Direction
 
 
@@ -51,7 +52,7 @@ def take(connection: Connection, keys: Iterable[MemoryKey], now: float) -> dict[
     """
     rows = [{**key._asdict(), "created_at": now, "updated_at": now} for key in sorted(set(keys))]
     if connection.dialect.name == "postgresql":
-        taken = connection.execute(_take_from_json(), {"rows": many.to_json(rows)}).all()
+        taken = connection.execute(_take_from_json(), {"rows": json_text.dumps(rows)}).all()
     else:
         connection.execute(insert(table).on_conflict_do_nothing(), rows)
         wanted = tuple_(*(table.c[name] for name in _KEY)).in_([tuple(row[name] for name in _KEY) for row in rows])

@@ -10,69 +10,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
-from functools import cached_property
 from typing import Any
 
 from celery.worker import state
 
 from sagas_framework.errors import ConfigurationError
 from sagas_framework.transport.celery_app import BATCH_PREFETCH
-from sagas_framework.vocabulary.correlation import Correlation
-from sagas_framework.vocabulary.text import storable
+from sagas_framework.transport.delivery import Delivery
+from sagas_framework.transport.feed import Feed, feed_of
 
 logger = logging.getLogger(__name__)
 
 MAX_BATCH = BATCH_PREFETCH
 FIRST_BACKOFF_SECONDS = 0.05
 LONGEST_BACKOFF_SECONDS = 5.0
-
-
-class Delivery:
-    """One message as it was delivered, acknowledged through the channel that it came on."""
-
-    def __init__(self, message: Any) -> None:
-        self._message = message
-        headers = message.headers
-        self.headers: dict[str, Any] = headers if isinstance(headers, dict) else {}
-        self.body: bytes | str = message.body
-        self.content_type: str | None = message.content_type
-        self.tried_before = False
-
-    @property
-    def task(self) -> str:
-        return storable(str(self.headers.get("task")))
-
-    @property
-    def message_id(self) -> str:
-        return storable(str(self.headers.get("id"))[:255])
-
-    @property
-    def queue(self) -> str | None:
-        routing_key = (self._message.delivery_info or {}).get("routing_key")
-        return None if routing_key is None else str(routing_key)
-
-    @property
-    def redelivered(self) -> bool:
-        return bool((self._message.delivery_info or {}).get("redelivered"))
-
-    @property
-    def suspect(self) -> bool:
-        """Whether an earlier copy of it may have killed its worker: it was delivered, or asked for, once before."""
-        correlation = self.correlation
-        return self.redelivered or (correlation is not None and correlation.again)
-
-    @cached_property
-    def correlation(self) -> Correlation | None:
-        return Correlation.from_headers(self.headers)
-
-    def text(self) -> str:
-        return self.body if isinstance(self.body, str) else bytes(self.body).decode(errors="replace")
-
-    def acknowledge(self, errors: tuple[type[BaseException], ...]) -> None:
-        self._message.ack_log_error(logger, errors)
-
-    def give_back(self, errors: tuple[type[BaseException], ...]) -> None:
-        self._message.reject_log_error(logger, errors, requeue=True)
 
 
 class Unfinished(Exception):
@@ -95,8 +46,8 @@ class Inbox:
         self._handle = handle
         self._max_batch = max_batch
         self._buffer: list[Delivery] = []
-        self._consumer: Any = None
-        self._connection: Any = None
+        self._hub: Any = None
+        self._feed: Feed | None = None
         self._not_before = 0.0
         self._backoff_seconds = FIRST_BACKOFF_SECONDS
 
@@ -104,10 +55,10 @@ class Inbox:
         """Celery's Task.Strategy: called for each task whenever the consumer (re)starts."""
         if consumer.hub is None:
             raise ConfigurationError("batches need a worker with an event loop: RabbitMQ or Redis, and --pool solo")
-        if consumer.connection is not self._connection:
+        if self._feed is None or consumer.connection is not self._feed.connection:
             # The broker gives the old connection's unacknowledged messages to somebody again: ours are void.
             self._buffer.clear()
-            self._consumer, self._connection = consumer, consumer.connection
+            self._hub, self._feed = consumer.hub, feed_of(consumer)
             consumer.hub.on_tick.add(self._tick)
         return self._receive
 
@@ -117,11 +68,15 @@ class Inbox:
     def _tick(self) -> None:
         """Runs on every turn of the worker's loop. What escapes from here would end the worker."""
         while self._buffer and time.monotonic() >= self._not_before and not _worker_is_stopping():
-            self._drain()
+            assert self._feed is not None  # it brought what is in the buffer
+            self._feed.fetch(self._room)  # so that a burst becomes one batch instead of many
             batch, self._buffer = self._buffer[: self._max_batch], self._buffer[self._max_batch :]
-            self._run(batch)
+            self._run(batch, self._feed)
 
-    def _run(self, batch: list[Delivery]) -> None:
+    def _room(self) -> int:
+        return self._max_batch - len(self._buffer)
+
+    def _run(self, batch: list[Delivery], feed: Feed) -> None:
         give_back: Collection[Delivery] = ()
         hold: Collection[Delivery] = ()
         try:
@@ -135,52 +90,30 @@ class Inbox:
         except Exception:
             logger.exception("a batch of %d messages is given back: the framework failed on it", len(batch))
             give_back = batch
-        self._settle(batch, give_back, hold)
+        self._settle(batch, give_back, hold, feed)
 
-    def _settle(self, batch: list[Delivery], give_back: Collection[Delivery], hold: Collection[Delivery]) -> None:
-        errors = self._consumer.connection_errors
-        for delivery in batch:
-            if delivery in give_back:
-                delivery.give_back(errors)
-            elif delivery not in hold:
-                delivery.acknowledge(errors)
+    def _settle(
+        self, batch: list[Delivery], give_back: Collection[Delivery], hold: Collection[Delivery], feed: Feed
+    ) -> None:
+        feed.give_back(give_back)
+        unfinished = {*give_back, *hold}
+        feed.acknowledge([delivery for delivery in batch if delivery not in unfinished])
         if give_back or len(hold) == len(batch):
             self._pause()  # what was given back comes again at once; and when nothing worked, nothing will just now
         if hold:
             for delivery in hold:
                 delivery.tried_before = True
-            self._consumer.hub.call_later(self._backoff_seconds, self._take_up, list(hold), self._connection)
+            self._hub.call_later(self._backoff_seconds, self._take_up, list(hold), feed)
 
     def _pause(self) -> None:
         self._not_before = time.monotonic() + self._backoff_seconds
-        self._consumer.hub.call_later(self._backoff_seconds, self._tick)
+        self._hub.call_later(self._backoff_seconds, self._tick)
         self._backoff_seconds = min(self._backoff_seconds * 2, LONGEST_BACKOFF_SECONDS)
 
-    def _take_up(self, held: list[Delivery], connection: Any) -> None:
-        if connection is self._connection:  # else they are void, like the buffer's
+    def _take_up(self, held: list[Delivery], feed: Feed) -> None:
+        if feed is self._feed:  # else they are void, like the buffer's
             self._buffer += held  # behind the others: whoever waits for a lock holds up nobody
             self._tick()
-
-    def _drain(self) -> None:
-        """Take what the connection already holds, so that a burst becomes one batch instead of many."""
-        if self._connection.transport.driver_type == "redis":
-            self._drain_redis()
-            return
-        try:
-            while len(self._buffer) < self._max_batch:
-                self._connection.drain_events(timeout=0)
-        except (TimeoutError, BlockingIOError):
-            return
-
-    def _drain_redis(self) -> None:
-        consumer = self._consumer.task_consumer
-        channel = consumer.channel
-        for queue in consumer.queues:
-            while len(self._buffer) < self._max_batch and channel.qos.can_consume():
-                message = channel.basic_get(queue.name)
-                if message is None:
-                    break
-                consumer.on_message(message)
 
 
 def _worker_is_stopping() -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
+from sagas_framework.vocabulary import json_text
 from sagas_framework.vocabulary.codec import MAX_BODY_BYTES, too_deep
 from sagas_framework.vocabulary.command import Command, Failure
 from sagas_framework.vocabulary.correlation import HEADER, Correlation
@@ -54,7 +54,7 @@ class RepeatedMessage(OutgoingMessage):
 
 
 def task_body(saga_id: Any, payload: Any) -> str:
-    return json.dumps([[saga_id, payload], {}, _EMBED])
+    return json_text.dumps([[saga_id, payload], {}, _EMBED])
 
 
 def command_message(command: Command, message_id: str, payload: Any, correlation: Correlation) -> OutgoingMessage:
@@ -99,9 +99,8 @@ def read_arguments(body: bytes | str, content_type: str | None) -> tuple[Any, An
     if len(body) > MAX_BODY_BYTES:
         raise Unreadable(f"its body is {len(body)} bytes long; at most {MAX_BODY_BYTES} are read")
     try:
-        content = json.loads(body, parse_constant=_refuse_constant)
-        json.dumps(content, ensure_ascii=False, allow_nan=False).encode()  # no lone surrogates, no infinities
-    except (ValueError, RecursionError) as error:
+        content = json_text.loads(body)
+    except ValueError as error:
         raise Unreadable(f"its body is not JSON: {error}") from error
     arguments = content[0] if isinstance(content, list) and content else None
     if not isinstance(arguments, list) or len(arguments) != 2:
@@ -111,7 +110,3 @@ def read_arguments(body: bytes | str, content_type: str | None) -> tuple[Any, An
     if holds_nul(body if isinstance(body, str) else body.decode()):
         raise Unreadable("it contains NUL characters, which no database text can hold")
     return arguments[0], arguments[1]
-
-
-def _refuse_constant(constant: str) -> Any:
-    raise ValueError(f"{constant} is not JSON")

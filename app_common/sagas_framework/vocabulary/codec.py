@@ -6,7 +6,6 @@ Receiving checks every declared field just as strictly, but tolerates unknown on
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from sagas_framework.errors import PayloadRefused
+from sagas_framework.vocabulary import json_text
 from sagas_framework.vocabulary.text import holds_nul
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -37,15 +37,15 @@ def encode(contract: Any, value: Any, what: str) -> Any:
     if holds_nul(raw.decode()):
         raise PayloadRefused(what, "it contains NUL characters, which no database text can hold")
     _validate(contract, raw, what, extra="forbid")
-    encoded = json.loads(raw)
-    if too_deep([encoded]):  # as it is measured where it is read: inside its message
+    encoded = json_text.loads(raw)
+    if _may_be_too_deep(raw) and too_deep([encoded]):  # as it is measured where it is read: inside its message
         raise PayloadRefused(what, f"it is nested more than {MAX_DEPTH - 1} levels deep")
     return encoded
 
 
 def decode(contract: Any, value: Any, what: str) -> Any:
     """The typed payload of a JSON value that came from outside."""
-    return _validate(contract, json.dumps(value), what, extra="ignore")
+    return _validate(contract, json_text.dumps(value), what, extra="ignore")
 
 
 def _validate(contract: Any, raw: bytes | str, what: str, extra: Literal["forbid", "ignore"]) -> Any:
@@ -57,6 +57,10 @@ def _validate(contract: Any, raw: bytes | str, what: str, extra: Literal["forbid
             for problem in error.errors(include_url=False, include_input=False)
         )
         raise PayloadRefused(what, problems) from error
+
+
+def _may_be_too_deep(raw: bytes) -> bool:
+    return raw.count(b"[") + raw.count(b"{") >= MAX_DEPTH - 1
 
 
 def too_deep(value: Any, limit: int = MAX_DEPTH) -> bool:
