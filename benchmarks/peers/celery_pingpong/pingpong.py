@@ -4,8 +4,8 @@ from typing import Any
 
 import celery_workers
 from celery import Task
-from create_order import REJECT_TICKET, REPLY_QUEUE, STEPS, Command, InsufficientBalance, order_of
-from reports import Report, report
+from create_order import REJECT_TICKET, REPLY_QUEUE, STEPS, Command, InsufficientBalance, Report, order_of
+from reports import report
 
 MODE = celery_workers.mode()
 

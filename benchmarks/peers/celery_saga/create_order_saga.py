@@ -9,9 +9,9 @@ import create_order
 from celery_saga import PermanentFailure, Saga, SagaStatus, saga_task, set_default_backend
 from celery_saga.backends import RedisSagaBackend
 from celery_saga.state import SagaExecution
-from create_order import InsufficientBalance, order_of
+from create_order import InsufficientBalance, Report, order_of
 from redis import Redis
-from reports import Report, report
+from reports import report
 
 MODE = celery_workers.mode()
 REPORTS = {SagaStatus.COMPLETED: Report.ORDER_APPROVED, SagaStatus.COMPENSATED: Report.ORDER_REJECTED}

@@ -47,7 +47,8 @@ def create_ticket(session: Session, order: Order) -> int:
     ticket = sa.insert(tickets).values(
         order_id=order.order_id, customer_id=order.consumer_id, items=order.items, status="created"
     )
-    return session.execute(ticket.returning(tickets.c.id)).scalar_one()
+    ticket_id: int = session.execute(ticket.returning(tickets.c.id)).scalar_one()
+    return ticket_id
 
 
 def authorize_card(session: Session, order: Order) -> str:

@@ -6,9 +6,9 @@ from functools import wraps
 from typing import Concatenate, Literal, ParamSpec, TypeVar
 
 import services
-from create_order import InsufficientBalance, Mode, order_of
+from create_order import InsufficientBalance, Mode, Report, order_of
 from dbos import DBOS, DBOSConfig, SQLAlchemyDatasource
-from reports import WORKER_VARIABLE, Report, report
+from reports import WORKER_VARIABLE, report
 from sqlalchemy.orm import Session
 
 P = ParamSpec("P")

@@ -4,8 +4,8 @@ from typing import Any
 
 import celery_workers
 from celery import Task
-from create_order import REJECT_TICKET, REPLY_QUEUE, STEPS, Command, order_of
-from reports import Report, report
+from create_order import REJECT_TICKET, REPLY_QUEUE, STEPS, Command, Report, order_of
+from reports import report
 from saga_framework import (
     NO_ACTION,
     AsyncSaga,

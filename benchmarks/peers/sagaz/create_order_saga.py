@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import asdict
 from typing import Any
 
-from create_order import BALANCE, InsufficientBalance, Mode, order_of
-from reports import Report, report
+from create_order import BALANCE, InsufficientBalance, Mode, Report, order_of
+from reports import report
 from sagaz import Saga, SagaConfig, action, compensate
 from services import Services
 
