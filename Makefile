@@ -29,7 +29,7 @@ format: set-up-dev  ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 
 bench: set-up-dev  ## Measure how fast it is, beside other systems (ARGS=--quick: see that it works; docs/benchmarks.md)
-	@PYTHONPATH=.:app_common exec $(BIN)/python -m benchmarks suite $(ARGS)
+	@exec $(BIN)/python -m benchmarks suite $(ARGS)
 
 clean:  ## Remove the environment, the local databases and all caches
 	rm -rf $(VENV) .local build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,6 +1,6 @@
 """The comparisons of the results page. The numbers of sagas make a run last some seconds on two cores."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,9 @@ POOLS: Mapping[str, Mapping[str, Any]] = {
     "prefork": {"pool": "prefork", "concurrency": 1},
 }
 PINGPONGS = tuple(f"celery_pingpong-{pool}" for pool in POOLS)
-DBOS_STARTS: Mapping[str, Mapping[str, Any]] = {
-    "dbos": {"start": "directly"},
-    "dbos-queue": {"start": "queue"},
-}
+DBOS_STARTS = {"directly": "in the producer", "queue": "through its queue"}
+DBOS = tuple(f"dbos-{start}" for start in DBOS_STARTS)
+DATABASE_TITLES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 STEADY_RATES = (25, 50, 100, 200)
 STEADY_SECONDS = 8
 
@@ -44,13 +43,23 @@ class Kind:
         """A peer that needs a broker and keeps nothing."""
         return Theirs(name or peer, title, load, self.broker, NONE, peer, options)
 
-    def dbos(self, load: Load) -> tuple[Theirs, ...]:
+    def dbos(self, load: Load, starts: Iterable[str]) -> tuple[Theirs, ...]:
         return tuple(
             Theirs(
-                name, f"DBOS on {self.database}, started {options['start']}", load, NONE, self.database, "dbos", options
+                f"dbos-{start}",
+                f"DBOS on {self.database_title}, {DBOS_STARTS[start]}",
+                load,
+                NONE,
+                self.database,
+                "dbos",
+                {"start": start},
             )
-            for name, options in DBOS_STARTS.items()
+            for start in starts
         )
+
+    @property
+    def database_title(self) -> str:
+        return DATABASE_TITLES[self.database]
 
 
 SERVERS = Kind("servers", "RabbitMQ and PostgreSQL", "rabbitmq", "postgresql")
@@ -79,7 +88,7 @@ def at_least(bound: float, sentence: str, contender: str, *against: str) -> Targ
     return Target(sentence, contender, RATE, against, at_least=bound)
 
 
-def flood_session(kind: Kind, targets: tuple[Target, ...]) -> Session:
+def flood_session(kind: Kind, targets: tuple[Target, ...], *others: Theirs) -> Session:
     pingpongs = (
         kind.theirs("celery_pingpong", f"Bare Celery, {pool} pool", flood(1500), f"celery_pingpong-{pool}", **options)
         for pool, options in POOLS.items()
@@ -92,9 +101,9 @@ def flood_session(kind: Kind, targets: tuple[Target, ...]) -> Session:
             kind.ours(ONE_BY_ONE, "one by one", flood(1000, batch=1)),
             kind.control(flood(1000)),
             *pingpongs,
-            kind.theirs("celery_saga", "celery-saga 0.1.1", flood(500)),
-            *kind.dbos(flood(250)),
-            Theirs("sagaz", "sagaz", flood(500), peer="sagaz"),
+            *kind.dbos(flood(250), DBOS_STARTS),
+            Theirs("sagaz", f"sagaz on {kind.database_title}", flood(2000), NONE, kind.database, "sagaz"),
+            *others,
         ),
         CONTROL,
         targets,
@@ -108,7 +117,7 @@ def alone_session(kind: Kind) -> Session:
     return Session(
         f"alone-{kind.name}",
         f"One saga alone on {kind.title}",
-        (kind.ours(OURS, "alone", alone(150)), kind.control(alone(150)), *kind.dbos(alone(60))),
+        (kind.ours(OURS, "alone", alone(150)), kind.control(alone(150)), *kind.dbos(alone(60), ("directly",))),
         CONTROL,
         (target,),
     )
@@ -151,7 +160,7 @@ SESSIONS: tuple[Session, ...] = (
         (
             at_least(3.5, "In batches: at least 3.5 times saga-framework on RabbitMQ", OURS, CONTROL),
             at_least(2.0, "In batches: at least 2.0 times bare Celery in its best pool", OURS, *PINGPONGS),
-            at_least(8.0, "In batches: at least 8 times DBOS on PostgreSQL", OURS, *DBOS_STARTS),
+            at_least(8.0, "In batches: at least 8 times DBOS on PostgreSQL", OURS, *DBOS),
             at_least(1.5, "One by one: at least 1.5 times saga-framework on RabbitMQ", ONE_BY_ONE, CONTROL),
         ),
     ),
@@ -159,8 +168,9 @@ SESSIONS: tuple[Session, ...] = (
         EMBEDDED,
         (
             at_least(2.0, "Embedded: at least 2.0 times saga-framework on the same Redis", OURS, CONTROL),
-            at_least(4.0, "Embedded: at least 4 times DBOS on SQLite", OURS, *DBOS_STARTS),
+            at_least(4.0, "Embedded: at least 4 times DBOS on SQLite", OURS, *DBOS),
         ),
+        EMBEDDED.theirs("celery_saga", "celery-saga 0.1.1", flood(500)),
     ),
     alone_session(SERVERS),
     alone_session(EMBEDDED),
