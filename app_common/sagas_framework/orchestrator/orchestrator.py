@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import Celery
 from sqlalchemy import Engine
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from sagas_framework.definition.graph import MAX_NAME_CHARACTERS, Definition, Timing, compile_saga
 from sagas_framework.definition.saga import Saga
@@ -48,7 +48,12 @@ class Orchestrator:
         self._inbox = Inbox(ReplyBatches(engine, self._advancer, Publisher(app, broker)).handle)
 
     def start(
-        self, saga: type[Saga[Any]], data: Any, *, session: Session, idempotency_key: str | None = None
+        self,
+        saga: type[Saga[Any]],
+        data: Any,
+        *,
+        session: Session | scoped_session[Any],
+        idempotency_key: str | None = None,
     ) -> SagaHandle:
         """Starts a saga in the session's transaction: the caller's rows and the saga, or neither.
 

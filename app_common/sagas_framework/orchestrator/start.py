@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, event
-from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.orm import Session, SessionTransaction, scoped_session
 
 from sagas_framework.definition.graph import Definition
 from sagas_framework.engine.protocol import Start
@@ -28,8 +28,6 @@ logger = logging.getLogger(__name__)
 PUBLISH_TIMEOUT_SECONDS = 1.0
 """How long a caller waits for the broker after its commit; then the due loop sends in its place."""
 
-_STARTED = "sagas_started_in_this_session"
-
 
 @dataclass(frozen=True)
 class SagaHandle:
@@ -43,10 +41,11 @@ def start(
     definition: Definition,
     orchestrator: str,
     data: Any,
-    session: Session,
+    session: Session | scoped_session[Any],
     idempotency_key: str | None,
     starts: Starts,
 ) -> SagaHandle:
+    session = session() if isinstance(session, scoped_session) else session  # the one of this thread, web request, ...
     now = time.time()
     encoded = codec.encode(definition.data_type, data, f"data of {definition.name}")
     instance = Instance(definition, new_saga_id(), SagaState(), encoded)
@@ -86,42 +85,56 @@ class _Started:
     work: Work
     now: float
     begun_in: SessionTransaction | None = None
-    written_in: SessionTransaction | None = None
 
 
 class Starts:
-    """The sagas that sessions have started: all of a session's are written just before its commit, with one statement
-    for each table, and their commands are published just after it. What a rollback takes along is forgotten."""
+    """The sagas that sessions have started: all of a transaction's are written as its very last statements, one for
+    each table, and their commands are published just after it. What a rollback takes along is forgotten."""
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
 
     def add(self, session: Session, started: _Started) -> None:
+        connection = session.connection()
         if isinstance(session.get_bind(), Connection):
             # Its transaction may be somebody else's, whose commit we would not see: the due loop sends.
-            _write(session.connection(), [started])
+            _write(connection, [started])
             return
-        if not event.contains(session, "before_commit", self._about_to_commit):
-            event.listen(session, "before_commit", self._about_to_commit)
-            event.listen(session, "after_commit", self._committed)
-            event.listen(session, "after_soft_rollback", self._rolled_back)
-        started.begun_in = session.get_nested_transaction() or session.get_transaction()
-        session.info.setdefault(_STARTED, []).append(started)
+        if self not in session.info:
+            session.info[self] = _Uncommitted(session, self._publisher)
+        session.info[self].add(connection, started)
 
-    def _about_to_commit(self, session: Session) -> None:
-        """Comes before a savepoint is released as well."""
-        now_in = session.get_nested_transaction() or session.get_transaction()
-        unwritten = [started for started in _started_in(session) if started.written_in is None]
-        if unwritten:
-            _write(session.connection(), unwritten)
-        for started in unwritten:
-            started.written_in = now_in
+
+class _Uncommitted:
+    """What one session has started and not committed."""
+
+    def __init__(self, session: Session, publisher: Publisher) -> None:
+        self._session = session
+        self._publisher = publisher
+        self._sagas: list[_Started] = []
+        event.listen(session, "after_commit", self._committed)
+        event.listen(session, "after_soft_rollback", self._rolled_back)
+
+    def add(self, connection: Connection, started: _Started) -> None:
+        started.begun_in = self._session.get_nested_transaction() or self._session.get_transaction()
+        self._sagas.append(started)
+        # Not the session's before_commit: it comes before the last flush, where a listener may start a saga as well.
+        if not event.contains(connection, "commit", self._about_to_commit):
+            event.listen(connection, "commit", self._about_to_commit)
+
+    def _of_this_transaction(self) -> list[_Started]:
+        """What a transaction has started that close() ended silently is not of this one, and was never committed."""
+        transaction = self._session.get_transaction()
+        return [started for started in self._sagas if _within(started.begun_in, transaction)]
+
+    def _about_to_commit(self, connection: Connection) -> None:
+        _write(connection, self._of_this_transaction())
 
     def _committed(self, session: Session) -> None:
         if session.in_nested_transaction():  # a savepoint was released: nothing is committed yet
             return
-        messages = [message for started in _started_in(session) for message in started.work.outgoing]
-        session.info.pop(_STARTED, None)
+        messages = [message for started in self._of_this_transaction() for message in started.work.outgoing]
+        self._sagas.clear()
         try:
             self._publisher.publish(messages)
         except PublishFailed as error:
@@ -130,16 +143,7 @@ class Starts:
             logger.exception("%d commands wait for the due loop", len(messages))
 
     def _rolled_back(self, session: Session, ended: SessionTransaction) -> None:
-        left = [started for started in session.info.get(_STARTED, ()) if not _within(started.begun_in, ended)]
-        for started in left:
-            if _within(started.written_in, ended):
-                started.written_in = None
-        session.info[_STARTED] = left
-
-
-def _started_in(session: Session) -> list[_Started]:
-    """What a transaction has started that close() ended silently is not of this one, and was never committed."""
-    return [one for one in session.info.get(_STARTED, ()) if _within(one.begun_in, session.get_transaction())]
+        self._sagas = [started for started in self._sagas if not _within(started.begun_in, ended)]
 
 
 def _write(connection: Connection, batch: Sequence[_Started]) -> None:

@@ -54,7 +54,7 @@ class Answers:
         second one, which looks at the memory anew: a compensation may have come in between. Of several, each runs once
         more in a savepoint of its own; so only what touches nothing but its database may be handed in with others.
         """
-        if self._engine is None:
+        if self._engine is None or not orders:
             return [self._run_without_database(order) for order in orders]
         alone = len(orders) == 1
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -15,6 +16,9 @@ from sagas_framework.vocabulary import json_text
 
 logger = logging.getLogger(__name__)
 
+MOST_SETTLED_BEYOND = 20_000
+"""So many numbers are remembered beyond a message that is not settled: it may never be, being somebody else's."""
+
 
 class Feed:
     """RabbitMQ's: the connection holds what was prefetched, and the messages of its channel are numbered from 1."""
@@ -24,6 +28,7 @@ class Feed:
         self.errors: tuple[type[BaseException], ...] = consumer.connection_errors
         self._all_settled_up_to = 0
         self._settled_beyond: set[int] = set()
+        self._counts = True
 
     def fetch(self, room: Callable[[], int]) -> None:
         """Lets the consumer receive what waits already, as long as there is room."""
@@ -50,6 +55,11 @@ class Feed:
             self._settle(delivery)
 
     def _settle(self, delivery: Delivery) -> None:
+        if len(self._settled_beyond) >= MOST_SETTLED_BEYOND:  # from here on each message is acknowledged by itself
+            self._counts = False
+            self._settled_beyond.clear()
+        if not self._counts:
+            return
         self._settled_beyond.add(delivery.tag)
         while self._all_settled_up_to + 1 in self._settled_beyond:
             self._all_settled_up_to += 1
@@ -57,15 +67,23 @@ class Feed:
 
 
 _TAKE_MANY = """
+local function read(raw)
+    local properties = cjson.decode(raw)['properties']
+    local info = properties['delivery_info']
+    local place = cjson.encode(info['exchange']) .. ',' .. cjson.encode(info['routing_key'])
+    return {properties['delivery_tag'], '[' .. raw .. ',' .. place .. ']'}
+end
 local taken = {}
 for _ = 1, tonumber(ARGV[1]) do
     local raw = redis.call('RPOP', KEYS[1])
     if not raw then break end
-    local properties = cjson.decode(raw)['properties']
-    local tag, info = properties['delivery_tag'], properties['delivery_info']
-    local place = cjson.encode(info['exchange']) .. ',' .. cjson.encode(info['routing_key'])
-    redis.call('ZADD', KEYS[2], ARGV[2], tag)
-    redis.call('HSET', KEYS[3], tag, '[' .. raw .. ',' .. place .. ']')
+    local readable, message = pcall(read, raw)
+    if not readable then
+        redis.call('RPUSH', KEYS[1], raw)
+        break
+    end
+    redis.call('ZADD', KEYS[2], ARGV[2], message[1])
+    redis.call('HSET', KEYS[3], message[1], message[2])
     taken[#taken + 1] = raw
 end
 return taken
@@ -76,7 +94,8 @@ class RedisFeed(Feed):
     """Redis's: a script takes many messages and records them as unacknowledged in one step.
 
     kombu does so for each message, and in two steps, between which a killed worker loses it. The keys and what is
-    written there are kombu's, so that it restores these messages like its own.
+    written there are kombu's, so that it restores these messages like its own. What the script cannot read (Redis's
+    JSON is stricter than Python's) it leaves for kombu to take.
     """
 
     def __init__(self, consumer: Any) -> None:
@@ -95,11 +114,12 @@ class RedisFeed(Feed):
     def fetch(self, room: Callable[[], int]) -> None:
         channel = self._channel
         for queue in self._consumer.task_consumer.queues:
-            wanted = min(room(), channel.qos.can_consume_max_estimate())
+            allowed = channel.qos.can_consume_max_estimate()  # None: as many as there are
+            wanted = room() if allowed is None else min(room(), allowed)
             if wanted > 0:
                 keys = [queue.name, channel.unacked_index_key, channel.unacked_key]
                 for raw in self._take_many(keys=keys, args=[wanted, time.time()]):
-                    message = channel.Message(json_text.loads(raw), channel=channel)
+                    message = channel.Message(_read(raw), channel=channel)
                     virtual.QoS.append(channel.qos, message, message.delivery_tag)  # what the script did not do
                     self._consumer.task_consumer.on_message(message)
 
@@ -118,6 +138,13 @@ class RedisFeed(Feed):
             return
         for tag in tags:
             virtual.QoS.ack(channel.qos, tag)  # Redis knows it; this makes room for the next
+
+
+def _read(raw: bytes | str) -> Any:
+    try:
+        return json_text.loads(raw)
+    except ValueError:  # what only Python's own reader takes (infinity, say) is no reason to fail: it is judged later
+        return json.loads(raw)
 
 
 def feed_of(consumer: Any) -> Feed:

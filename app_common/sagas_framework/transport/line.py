@@ -22,20 +22,20 @@ class Line:
     def __init__(self, connection: Connection, queue_of: Callable[[str], Queue]) -> None:
         self.connection = connection
         self.unconfirmed: dict[int, OutgoingMessage] = {}
+        self.refused: dict[str, Exception] = {}
         self._queue_of = queue_of
         self._declared: set[str] = set()
         self._channel = connection.default_channel
         self._producer = Producer(self._channel, auto_declare=False)
 
-    def send(self, messages: Sequence[OutgoingMessage]) -> dict[str, Exception]:
-        """Returns what the broker refused, by id. When it raises, `unconfirmed` holds what may not have arrived."""
+    def send(self, messages: Sequence[OutgoingMessage]) -> None:
+        """`refused` holds what the broker refused, by id; when this raises, `unconfirmed` what may not have arrived."""
         self.unconfirmed = dict(enumerate(messages))
         self._declare(messages)
         with self._producer.batch(max_size=len(messages)):
             for message in messages:
                 self._publish(message)
         self.unconfirmed = {}
-        return {}
 
     def _declare(self, messages: Sequence[OutgoingMessage]) -> None:
         for name in {message.queue for message in messages} - self._declared:
@@ -62,14 +62,13 @@ class ConfirmingLine(Line):
         super().__init__(connection, queue_of)
         self._timeout_seconds = timeout_seconds
         self._number = 0
-        self._refused: dict[str, Exception] = {}
         self._channel.confirm_select()
         self._channel.events["basic_ack"].add(self._confirmed)
         self._channel.events["basic_nack"].add(self._nacked)
         self._channel.events["basic_return"].add(self._returned)
 
-    def send(self, messages: Sequence[OutgoingMessage]) -> dict[str, Exception]:
-        self._refused = {}
+    def send(self, messages: Sequence[OutgoingMessage]) -> None:
+        self.refused = {}
         self.unconfirmed = {self._number + place: message for place, message in enumerate(messages, start=1)}
         self._declare(messages)
         for message in messages:
@@ -78,19 +77,18 @@ class ConfirmingLine(Line):
         last_moment = time.monotonic() + self._timeout_seconds
         while self.unconfirmed:
             self.connection.drain_events(timeout=max(last_moment - time.monotonic(), 0.001))
-        return self._refused
 
     def _confirmed(self, number: int, multiple: bool) -> None:
         self._settle(number, multiple)
 
     def _nacked(self, number: int, multiple: bool) -> None:
         for message in self._settle(number, multiple):
-            self._refused[message.id] = MessageNacked(f"the queue {message.queue!r} does not take it")
+            self.refused[message.id] = MessageNacked(f"the queue {message.queue!r} does not take it")
 
     def _returned(self, error: Exception, exchange: str, routing_key: str, message: Any) -> None:
         """Comes before the confirmation, which a message that no queue took gets as well."""
         refused = message.properties.get("correlation_id")
-        self._refused[refused] = Unroutable(f"no queue {routing_key!r} took it")
+        self.refused[refused] = Unroutable(f"no queue {routing_key!r} took it")
 
     def _settle(self, number: int, multiple: bool) -> list[OutgoingMessage]:
         numbers = [one for one in self.unconfirmed if one <= number] if multiple else [number]

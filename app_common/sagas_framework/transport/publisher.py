@@ -52,15 +52,17 @@ class Publisher:
         while waiting:
             sent, waiting = waiting[:window], waiting[window:]
             try:
-                refused |= (self._line() or self._open()).send(sent)
+                line = self._line() or self._open()
+                line.send(sent)
+                refused |= line.refused
             except self._refusals() as error:
-                window, unconfirmed = 1, self._unconfirmed(sent)
+                window, unconfirmed = 1, self._unconfirmed(sent, refused)
                 if len(unconfirmed) == 1:
                     refused[unconfirmed.pop().id] = error
                 waiting = unconfirmed + waiting  # one by one from here on: the channel did not say which of them it was
                 self.close()
             except self._losses() as error:
-                waiting = self._unconfirmed(sent) + waiting
+                waiting = self._unconfirmed(sent, refused) + waiting
                 self.close()
                 if not may_reconnect or time.monotonic() >= last_moment:
                     refused |= {message.id: error for message in waiting}
@@ -93,9 +95,15 @@ class Publisher:
         line: Line | None = getattr(self._held, "line", None)
         return line if getattr(self._held, "pid", None) == os.getpid() else None
 
-    def _unconfirmed(self, sent: Sequence[OutgoingMessage]) -> list[OutgoingMessage]:
+    def _unconfirmed(self, sent: Sequence[OutgoingMessage], refused: dict[str, BaseException]) -> list[OutgoingMessage]:
+        """What is to be sent once more after an error; what the broker had refused before it is noted in `refused`."""
         line = self._line()
-        return list(sent if line is None else line.unconfirmed.values())
+        if line is None:
+            return list(sent)
+        unconfirmed = list(line.unconfirmed.values())
+        again = {message.id for message in unconfirmed}
+        refused |= {refused_id: error for refused_id, error in line.refused.items() if refused_id not in again}
+        return unconfirmed
 
     def _open(self) -> Line:
         connection = self._connect()

@@ -101,6 +101,8 @@ def read_arguments(body: bytes | str, content_type: str | None) -> tuple[Any, An
     try:
         content = json_text.loads(body)
     except ValueError as error:
+        if "recursion limit" in str(error):
+            raise Unreadable("its payload is nested too deeply") from error
         raise Unreadable(f"its body is not JSON: {error}") from error
     arguments = content[0] if isinstance(content, list) and content else None
     if not isinstance(arguments, list) or len(arguments) != 2:
