@@ -39,7 +39,7 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
 def insert_rows(engine: Engine, *rows: dict[str, Any]) -> list[str]:
     with engine.begin() as connection:
         for one in rows:
-            instances.insert_all(connection, [one])
+            instances.write(connection, [], new=[one])
     return [one["id"] for one in rows]
 
 

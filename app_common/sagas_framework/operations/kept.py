@@ -123,4 +123,4 @@ def _note(connection: Connection, event: str, row: Mapping[Any, Any], reason: st
     )  # fmt: skip
     if is_saga_id(row["saga_id"]) and views.saga(connection, row["saga_id"]) is not None:
         detail = {"reason": reason, "task": row["task"], "message_id": row["message_id"], "kept_for": row["reason"]}
-        instances.add_history(connection, [HistoryRow(row["saga_id"], time.time(), event, None, None, detail)])
+        instances.write(connection, [], [HistoryRow(row["saga_id"], time.time(), event, None, None, detail)])

@@ -22,7 +22,7 @@ from sagas_framework.orchestrator.chain import Care, CareNeeded, Chain
 from sagas_framework.orchestrator.instance import Instance, Work
 from sagas_framework.storage import instances, keeping
 from sagas_framework.storage.database import LentSession, is_bad_weather, lent_session
-from sagas_framework.storage.instances import StoredInstance
+from sagas_framework.storage.instances import HistoryRow, StoredInstance
 from sagas_framework.storage.keeping import Kept
 from sagas_framework.transport.delivery import Delivery
 from sagas_framework.vocabulary.command import Failure
@@ -99,7 +99,6 @@ class Advancer:
         with self._engine.begin() as connection, lent_session(connection) as session:
             batch = _Batch(self, connection, session, now, woken)
             work = batch.run(load(connection), care)
-            instances.add_history(connection, work.history)
             keeping.keep(connection, [*already_kept, *work.kept], now)
             keeping.add_to_outbox(connection, [vars(message) for message in work.unawaited], now)
             kept_ids = [message.message_id for message in already_kept if message.message_id is not None]
@@ -149,7 +148,8 @@ class _Batch:
                 part.sources += [(message.id, delivery) for message in part.outgoing]
             work.include(part)
         self._session.flush()
-        self._write(open_instances.values())
+        if care is Care.FAST:
+            self._write(open_instances.values(), work.history)
         return work
 
     def _apply(
@@ -181,7 +181,7 @@ class _Batch:
         try:
             with self._session.begin_nested():
                 work = self._apply(arrival, stored, opened, Care.SAVEPOINTS)
-                self._write(opened.values())
+                self._write(opened.values(), work.history)
         except Exception as error:
             if is_bad_weather(error) or (arrival.delivery is None and not isinstance(arrival.entry, Tick)):
                 raise
@@ -197,14 +197,14 @@ class _Batch:
             return Work()
         return _only_kept(arrival, f"the orchestrator failed on it: {Failure.of(error).traceback}")
 
-    def _write(self, opened: Iterable[Instance]) -> None:
+    def _write(self, opened: Iterable[Instance], told: Sequence[HistoryRow]) -> None:
         rows, stale = [], []
         for instance in opened:
             if self._woken or instance.changed:
                 rows.append(instance.row(self._now, self._woken))
             elif instance.stale_replies:
                 stale.append((instance.id, instance.stale_replies))
-        instances.write(self._connection, rows)
+        instances.write(self._connection, rows, told)
         instances.count_stale_replies(self._connection, stale)
 
 

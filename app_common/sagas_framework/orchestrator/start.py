@@ -147,10 +147,12 @@ class _Uncommitted:
 
 
 def _write(connection: Connection, batch: Sequence[_Started]) -> None:
-    new = [started.row for started in batch if "orchestrator" in started.row]
-    instances.insert_all(connection, new)
-    instances.write(connection, [started.row for started in batch if "orchestrator" not in started.row])
-    instances.add_history(connection, [line for started in batch for line in started.work.history])
+    instances.write(
+        connection,
+        [started.row for started in batch if "orchestrator" not in started.row],
+        [line for started in batch for line in started.work.history],
+        new=[started.row for started in batch if "orchestrator" in started.row],
+    )
     for started in batch:
         keeping.add_to_outbox(connection, [vars(message) for message in started.work.unawaited], started.now)
 

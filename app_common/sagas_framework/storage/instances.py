@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, select, update
@@ -36,7 +37,6 @@ class HistoryRow:
 
 
 _LOADED = (instances.c.id, instances.c.saga, instances.c.data, instances.c.state, instances.c.wake_at)
-_LOCK = select(*_LOADED).order_by(instances.c.id)
 _CLAIM = (
     select(*_LOADED)
     .where(
@@ -52,8 +52,13 @@ _CLAIM = (
 
 def lock(connection: Connection, ids: Iterable[str], *, skip_locked: bool = False) -> list[StoredInstance]:
     """Locks the instances in the order of their ids, so that two batches never wait for each other in a ring."""
-    chosen = _LOCK.where(many.is_any(connection, instances.c.id)).with_for_update(skip_locked=skip_locked)
-    return _load(connection, chosen, {"ids": sorted(set(ids))})
+    return _load(connection, _lock(connection.dialect.name, skip_locked), {"ids": sorted(set(ids))})
+
+
+@cache
+def _lock(dialect: str, skip_locked: bool) -> Select[Any]:
+    chosen = select(*_LOADED).where(many.is_any(dialect, instances.c.id)).order_by(instances.c.id)
+    return chosen.with_for_update(skip_locked=skip_locked)
 
 
 def existing(connection: Connection, ids: Iterable[str]) -> list[str]:
@@ -73,24 +78,34 @@ def _load(connection: Connection, statement: Select[Any], parameters: dict[str, 
     return [StoredInstance(*row) for row in connection.execute(statement, parameters)]
 
 
-def write(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Writes instances back. Rows without `wake_at` leave that column, and so its index, untouched."""
-    many.update_many(connection, instances, [row for row in rows if "wake_at" not in row], adding="stale_replies")
-    many.update_many(connection, instances, [row for row in rows if "wake_at" in row], adding="stale_replies")
+def write(
+    connection: Connection,
+    rows: Sequence[dict[str, Any]],
+    told: Sequence[HistoryRow] = (),
+    new: Sequence[dict[str, Any]] = (),
+) -> None:
+    """Writes instances back, inserts new ones, and adds to their history, all in one statement where that is cheaper.
+
+    Rows without `wake_at` leave that column, and so its index, untouched.
+    """
+    writes = many.Writes()
+    writes.update(instances, [row for row in rows if "wake_at" not in row], adding="stale_replies")
+    writes.update(instances, [row for row in rows if "wake_at" in row], adding="stale_replies")
+    writes.insert(instances, new)
+    writes.insert(history, [vars(row) for row in told])
+    writes.send(connection)
 
 
 def count_stale_replies(connection: Connection, counts: Sequence[tuple[str, int]]) -> None:
     """Replies that changed nothing: nothing else of their sagas' rows is touched."""
+    writes = many.Writes()
     rows = [{"id": saga_id, "stale_replies": more} for saga_id, more in sorted(counts)]
-    many.update_many(connection, instances, rows, adding="stale_replies")
+    writes.update(instances, rows, adding="stale_replies")
+    writes.send(connection)
 
 
 def postpone(connection: Connection, saga_id: str, wake_at: float) -> None:
     connection.execute(update(instances).where(instances.c.id == saga_id).values(wake_at=wake_at))
-
-
-def insert_all(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    many.insert_many(connection, instances, rows)
 
 
 def insert_with_key(connection: Connection, row: dict[str, Any]) -> bool:
@@ -109,10 +124,6 @@ def id_of_key(connection: Connection, orchestrator: str, saga: str, idempotency_
         )
     )
     return found
-
-
-def add_history(connection: Connection, rows: Sequence[HistoryRow]) -> None:
-    many.insert_many(connection, history, [vars(row) for row in rows])
 
 
 def next_wake_at(connection: Connection, orchestrator: str, sagas: Iterable[str]) -> float | None:

@@ -1,14 +1,15 @@
 """Many rows with one statement: the whole batch travels as one parameter, and the statement is always the same text.
 
-On PostgreSQL that parameter is one JSON text, which the server reads as a table: one round trip, one prepared
-statement, however many rows. SQLite runs inside this process, where a round trip costs nothing: it gets an executemany.
+On PostgreSQL that parameter is one JSON text, which the server reads as a table, and all the writes of a transaction
+travel together: one round trip, one prepared statement, however many rows. SQLite runs inside this process, where a
+round trip costs nothing: it gets an executemany for each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Column, ColumnElement, Connection, Table, any_, bindparam, insert, text, update
 from sqlalchemy.dialects import postgresql
@@ -20,70 +21,90 @@ from sagas_framework.vocabulary import json_text
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy has no type for it
 
 
-def insert_many(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """All rows name the same columns."""
-    if not rows:
-        return
-    if connection.dialect.name == "postgresql":
-        connection.execute(_insert_from_json(table, tuple(rows[0])), {"rows": json_text.dumps(rows)})
-    else:
-        connection.execute(insert(table).inline(), rows)
+class _Write(NamedTuple):
+    """`key`: the columns by which rows are found and updated; none: they are inserted."""
+
+    table: Table
+    columns: tuple[str, ...]
+    key: tuple[str, ...] = ()
+    adding: str = ""
 
 
-def update_many(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], *, adding: str = "") -> None:
-    """Rows are found by their primary key; what else they name is set, the column `adding` is added to."""
-    if not rows:
-        return
-    columns = tuple(rows[0])
-    if connection.dialect.name == "postgresql":
-        connection.execute(_update_from_json(table, columns, adding), {"rows": json_text.dumps(rows)})
-    else:
-        connection.execute(
-            _update_one(table, columns, adding), [{f"row_{name}": value for name, value in row.items()} for row in rows]
-        )
+class Writes:
+    """Gathers writes that do not depend on each other (no row is written twice) and sends them as one statement."""
+
+    def __init__(self) -> None:
+        self._writes: list[tuple[_Write, Sequence[dict[str, Any]]]] = []
+
+    def insert(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+        """All rows name the same columns."""
+        if rows:
+            self._writes.append((_Write(table, tuple(rows[0])), rows))
+
+    def update(self, table: Table, rows: Sequence[dict[str, Any]], *, adding: str = "") -> None:
+        """Rows are found by their primary key; what else they name is set, and the column `adding` is added to."""
+        if rows:
+            key = tuple(column.name for column in table.primary_key)
+            self._writes.append((_Write(table, tuple(rows[0]), key, adding), rows))
+
+    def send(self, connection: Connection) -> None:
+        if connection.dialect.name != "postgresql":
+            for write, rows in self._writes:
+                connection.execute(_one_by_one(write), [_as_parameters(write, row) for row in rows])
+        elif self._writes:
+            statement = _all_at_once(tuple(write for write, _ in self._writes))
+            texts = {f"rows_{place}": json_text.dumps(rows) for place, (_, rows) in enumerate(self._writes)}
+            connection.execute(statement, texts)
 
 
-def is_any(connection: Connection, column: Column[Any]) -> ColumnElement[bool]:
+def is_any(dialect: str, column: Column[Any]) -> ColumnElement[bool]:
     """Whether the column is one of the parameter `ids`."""
-    if connection.dialect.name == "postgresql":  # an array: the same text, however many there are
+    if dialect == "postgresql":  # an array: the same text, however many there are
         return column == any_(bindparam("ids", type_=postgresql.ARRAY(column.type)))
     return column.in_(bindparam("ids", expanding=True))
 
 
 @cache
-def _insert_from_json(table: Table, columns: tuple[str, ...]) -> TextClause:
-    return text(
-        f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {values_of(table, columns)} "
-        f"FROM {rows_of(table, columns)}"
+def _all_at_once(writes: tuple[_Write, ...]) -> TextClause:
+    statements = [_from_json(write, f"rows_{place}") for place, write in enumerate(writes)]
+    *others, last = statements
+    together = ", ".join(f"w{place} AS ({statement})" for place, statement in enumerate(others))
+    return text(f"WITH {together} {last}" if others else last)
+
+
+def _from_json(write: _Write, parameter: str) -> str:
+    table, columns, key, adding = write
+    source = rows_of(table, columns, parameter)
+    if not key:
+        return f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {values_of(table, columns)} FROM {source}"
+    values = [f"{name} = {_value(table.c[name])}" for name in columns if name not in key and name != adding]
+    values += [f"{adding} = {table.name}.{adding} + r.{adding}"] if adding else []
+    found = " AND ".join(f"{table.name}.{name} = r.{name}" for name in key)
+    return f"UPDATE {table.name} SET {', '.join(values)} FROM {source} WHERE {found}"
+
+
+@cache
+def _one_by_one(write: _Write) -> Any:
+    table, columns, key, adding = write
+    if not key:
+        return insert(table).inline()
+    given = {name: bindparam(f"row_{name}", type_=table.c[name].type) for name in columns}
+    values = {name: table.c[name] + given[name] if name == adding else given[name] for name in columns}
+    return (
+        update(table)
+        .where(*(table.c[name] == given[name] for name in key))
+        .values({name: value for name, value in values.items() if name not in key})
     )
 
 
-@cache
-def _update_from_json(table: Table, columns: tuple[str, ...], adding: str) -> TextClause:
-    key, rest = _key_and_rest(table, columns)
-    values = [f"{name} = {_value(table.c[name])}" for name in rest if name != adding]
-    values += [f"{adding} = {table.name}.{adding} + r.{adding}"] if adding else []
-    found = " AND ".join(f"{table.name}.{name} = r.{name}" for name in key)
-    return text(f"UPDATE {table.name} SET {', '.join(values)} FROM {rows_of(table, columns)} WHERE {found}")
+def _as_parameters(write: _Write, row: dict[str, Any]) -> dict[str, Any]:
+    return {f"row_{name}": value for name, value in row.items()} if write.key else row
 
 
-@cache
-def _update_one(table: Table, columns: tuple[str, ...], adding: str) -> Any:
-    key, rest = _key_and_rest(table, columns)
-    given = {name: bindparam(f"row_{name}", type_=table.c[name].type) for name in columns}
-    values = {name: table.c[name] + given[name] if name == adding else given[name] for name in rest}
-    return update(table).where(*(table.c[name] == given[name] for name in key)).values(values)
-
-
-def _key_and_rest(table: Table, columns: Iterable[str]) -> tuple[list[str], list[str]]:
-    key = [column.name for column in table.primary_key]
-    return key, [name for name in columns if name not in key]
-
-
-def rows_of(table: Table, columns: Iterable[str]) -> str:
-    """The JSON text of the parameter `rows`, as a table `r`."""
+def rows_of(table: Table, columns: Iterable[str], parameter: str = "rows") -> str:
+    """The JSON text of a parameter, as a table `r`."""
     typed = ", ".join(f"{name} {_travels_as(table.c[name])}" for name in columns)
-    return f"json_to_recordset(CAST(:rows AS json)) AS r({typed})"
+    return f"json_to_recordset(CAST(:{parameter} AS json)) AS r({typed})"
 
 
 def values_of(table: Table, columns: Iterable[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -72,7 +72,9 @@ def _take_from_json() -> TextualSelect:
 
 
 def remember(connection: Connection, known: Mapping[MemoryKey, Memory]) -> None:
-    many.update_many(connection, table, [{**key._asdict(), **asdict(memory)} for key, memory in known.items()])
+    writes = many.Writes()
+    writes.update(table, [{**key._asdict(), **vars(memory)} for key, memory in known.items()])
+    writes.send(connection)
 
 
 def park(connection: Connection, key: MemoryKey, direction: Direction) -> None:
