@@ -1,98 +1,62 @@
-"""The participant's barrier, with real concurrent connections: never both in force, never neither answered."""
+"""The participant's barrier, with real concurrent connections: never both in force, never neither answered.
+
+Whatever is claimed here holds for a command that a thread does, for one that is a batch by itself, and for one among
+others, whose work must not suffer from it.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event, Thread, get_ident
 from typing import Any
 
 import pytest
-from celery import signals
-from celery.exceptions import Reject, Retry
-from sqlalchemy import Connection, Engine, event, func, insert, select, text
+from celery.exceptions import Reject
+from sqlalchemy import Connection, Engine, event, insert, text
 from sqlalchemy.exc import DBAPIError
 
-from sagas_framework import Command, HandlerContext, TransientError, handles
+from sagas_framework import HandlerContext, TransientError
 from sagas_framework.storage.schema import deliveries, kept_messages, participant_memory
 from sagas_framework.vocabulary.identity import Direction
-from tests.support.participation import Incoming, ParticipantBench, incoming
+from tests.support.kitchen import (
+    AMONG_OTHERS,
+    ASK,
+    BATCHES,
+    CREATE,
+    REJECT,
+    THREADS,
+    Kitchen,
+    about_to_wait,
+    once,
+    raising,
+    refused,
+    somebody_waits,
+)
+from tests.support.participation import Incoming, incoming
 from tests.support.sagas import orders
 from tests.support.threads import in_threads, until
 
 UNDO = Direction.COMPENSATION
 
 
-@dataclass(frozen=True)
-class Ask:
-    order_id: int
-
-
-@dataclass(frozen=True)
-class Ticket:
-    ticket_id: int
-
-
-CREATE = Command("kitchen.create", "kitchen.commands", Ask, Ticket)
-REJECT = Command("kitchen.reject", "kitchen.commands", Ask)
-ASK = {"order_id": 7}
-
-
-class Kitchen:
-    """Its handlers write what they do; `before_create` and `before_reject` are a test's own."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.before_create: Callable[[HandlerContext], None] = lambda step: None
-        self.before_reject: Callable[[HandlerContext], None] = lambda step: None
-        self.runs: list[str] = []
-
-        @handles(CREATE, transient=(TimeoutError,))
-        def create(ask: Ask, step: HandlerContext) -> Ticket:
-            self.runs.append("create")
-            step.session.execute(insert(orders).values(note="created"))
-            self.before_create(step)
-            return Ticket(ask.order_id * 10)
-
-        @handles(REJECT)
-        def reject(ask: Ask, step: HandlerContext) -> None:
-            self.runs.append("reject")
-            self.before_reject(step)
-            step.session.execute(
-                insert(orders).values(note=f"rejected {step.reply['ticket_id'] if step.reply else ''}")
-            )
-
-        self._functions = (create, reject)
-        self.bench = self.worker()
-
-    def worker(self) -> ParticipantBench:
-        return ParticipantBench(self.engine, *self._functions)
-
-    def notes(self) -> list[str]:
-        with self.engine.connect() as connection:
-            return list(connection.scalars(select(orders.c.note).order_by(orders.c.id)))
-
-    def count(self, table: Any) -> int:
-        with self.engine.connect() as connection:
-            return connection.scalar(select(func.count()).select_from(table)) or 0
+@pytest.fixture(params=[THREADS, BATCHES, AMONG_OTHERS])
+def mode(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture
-def kitchen(engine: Engine) -> Kitchen:
-    return Kitchen(engine)
+def kitchen(engine: Engine, mode: str) -> Kitchen:
+    return Kitchen(engine, mode)
+
+
+@pytest.fixture(params=[THREADS, BATCHES])
+def lone_kitchen(request: pytest.FixtureRequest, engine: Engine) -> Kitchen:
+    """Its commands come without neighbours."""
+    return Kitchen(engine, request.param)
 
 
 @pytest.fixture
-def postgresql_kitchen(postgresql_engine: Engine) -> Kitchen:
-    return Kitchen(postgresql_engine)
-
-
-@pytest.fixture
-def sqlite_kitchen(sqlite_engine: Engine) -> Kitchen:
-    return Kitchen(sqlite_engine)
-
-
-def refused(answers: list[tuple[str, Any]]) -> list[str]:
-    return [payload["type"] for outcome, payload in answers if outcome == "failure"]
+def postgresql_kitchen(postgresql_engine: Engine, mode: str) -> Kitchen:
+    return Kitchen(postgresql_engine, mode)
 
 
 # ---- duplicates and attempts ----------------------------------------------------------------------------------------
@@ -127,9 +91,10 @@ def test_two_workers_that_get_the_same_command_at_once_run_its_handler_once(kitc
 def test_a_failure_is_remembered_and_a_new_attempt_runs_the_handler_again(kitchen: Kitchen) -> None:
     kitchen.before_create = raising(LookupError("no such dish"))
     kitchen.bench.perform(incoming(CREATE, ASK))
+    runs = len(kitchen.runs)
     kitchen.bench.perform(incoming(CREATE, ASK).again())
     assert refused(kitchen.bench.answers()) == ["LookupError", "LookupError"]
-    assert kitchen.runs == ["create"] and kitchen.notes() == []
+    assert len(kitchen.runs) == runs and kitchen.notes() == []
     kitchen.before_create = lambda step: None
     kitchen.bench.perform(incoming(CREATE, ASK, attempt=2))
     assert kitchen.bench.answers() == [("success", {"ticket_id": 70})]
@@ -143,8 +108,8 @@ def test_a_failure_is_remembered_and_a_new_attempt_runs_the_handler_again(kitche
 def test_what_a_handler_names_as_transient_is_answered_as_such(kitchen: Kitchen, error: Exception, kind: str) -> None:
     kitchen.before_create = raising(error)
     kitchen.bench.perform(incoming(CREATE, ASK))
-    (reply,) = kitchen.bench.publisher.take()
-    assert reply.correlation is not None and reply.correlation["failure_kind"] == kind
+    places = [reply.correlation or {} for reply in kitchen.bench.publisher.take()]
+    assert [place["failure_kind"] for place in places if place["step"] == "create"] == [kind]
 
 
 @pytest.mark.rule(13)
@@ -154,9 +119,10 @@ def test_a_failure_is_committed_before_it_is_answered(kitchen: Kitchen) -> None:
     with pytest.raises(Reject):
         kitchen.bench.perform(incoming(CREATE, ASK))
     kitchen.bench.publisher.broken = False
+    runs = len(kitchen.runs)
     kitchen.bench.perform(incoming(CREATE, ASK).again())
     assert refused(kitchen.bench.answers()) == ["LookupError"]
-    assert kitchen.runs == ["create"]
+    assert len(kitchen.runs) == runs
 
 
 def test_a_payload_that_does_not_match_is_answered_as_a_failure_that_names_the_field(kitchen: Kitchen) -> None:
@@ -170,14 +136,6 @@ def test_a_command_of_somebody_who_knows_nothing_of_us_is_deduplicated_by_its_ce
     for identity in ("a", "a", "b"):
         kitchen.bench.perform(Incoming(CREATE.name, ASK, None, identity))
     assert kitchen.runs == ["create", "create"]
-
-
-@pytest.mark.rule(13)
-def test_celerys_own_retry_passes_through(kitchen: Kitchen) -> None:
-    kitchen.before_create = raising(Retry("I know what I do"))
-    with pytest.raises(Retry):
-        kitchen.bench.perform(incoming(CREATE, ASK))
-    assert kitchen.bench.answers() == [] and kitchen.notes() == []
 
 
 # ---- compensations --------------------------------------------------------------------------------------------------
@@ -353,19 +311,6 @@ def test_a_deadlock_that_a_handler_swallows_is_no_refusal_either(postgresql_kitc
     assert kitchen.runs == ["create", "create"] and kitchen.notes() == ["created"]
 
 
-@pytest.mark.rule(13)
-def test_a_locked_database_is_waited_for(sqlite_kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> None:
-    kitchen = sqlite_kitchen
-    event.listen(kitchen.engine, "connect", lambda raw, record: raw.execute("PRAGMA busy_timeout = 1"))
-    kitchen.engine.dispose()
-    holder = kitchen.engine.connect()
-    transaction = holder.begin()
-    monkeypatch.setattr("sagas_framework.participant.participant.time.sleep", lambda seconds: transaction.rollback())
-    kitchen.bench.perform(incoming(CREATE, ASK))
-    holder.close()
-    assert kitchen.bench.answers() == [("success", {"ticket_id": 70})]
-
-
 # ---- what can never be answered -------------------------------------------------------------------------------------
 
 
@@ -404,8 +349,9 @@ def test_an_error_without_words_gives_the_command_back_and_does_not_lose_it(
 @pytest.mark.parametrize("copy", [Incoming.again, Incoming.asked_again], ids=["redelivered", "asked again"])
 @pytest.mark.rule(11)
 def test_a_command_that_can_never_be_answered_ends_with_the_operator(
-    kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch, copy: Callable[[Incoming], Incoming]
+    lone_kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch, copy: Callable[[Incoming], Incoming]
 ) -> None:
+    kitchen = lone_kitchen
     monkeypatch.setattr("sagas_framework.participant.barrier.changes_of", raising(ZeroDivisionError()))
     command, deliveries_until_kept = incoming(CREATE, ASK), 1
     with pytest.raises(Reject):
@@ -435,260 +381,3 @@ def test_a_handler_that_tries_to_end_the_transaction_is_refused(kitchen: Kitchen
     kitchen.bench.perform(incoming(CREATE, ASK))
     assert refused(kitchen.bench.answers()) == ["SessionIsLent"]
     assert kitchen.notes() == []
-
-
-def test_without_a_database_a_handler_answers_and_a_duplicate_runs_it_twice() -> None:
-    runs = []
-
-    @handles(CREATE)
-    def create(ask: Ask, step: HandlerContext) -> Ticket:
-        runs.append(ask.order_id)
-        return Ticket(1)
-
-    bench = ParticipantBench(None, create)
-    bench.perform(incoming(CREATE, ASK))
-    bench.perform(incoming(CREATE, ASK).again())
-    assert bench.answers() == [("success", {"ticket_id": 1})] * 2 and runs == [7, 7]
-
-
-# ---- side by side, and alone ----------------------------------------------------------------------------------------
-
-
-class Slow:
-    """A handler that is held inside until it is let go."""
-
-    def __init__(self) -> None:
-        self.inside, self.go_on = Event(), Event()
-
-    def __call__(self, step: HandlerContext) -> None:
-        self.inside.set()
-        assert self.go_on.wait(10)
-
-
-def begun(kitchen: Kitchen, *commands: Incoming) -> list[Thread]:
-    threads = [Thread(target=kitchen.bench.perform, args=(command,)) for command in commands]
-    for thread in threads:
-        thread.start()
-    return threads
-
-
-@pytest.mark.rule(12)
-def test_a_duplicate_of_a_command_that_this_process_is_doing_is_let_go_without_an_answer(kitchen: Kitchen) -> None:
-    slow = kitchen.before_create = Slow()
-    running = begun(kitchen, incoming(CREATE, ASK))
-    assert slow.inside.wait(10)
-    asked_again = begun(kitchen, incoming(CREATE, ASK))
-    for thread in asked_again:
-        thread.join(5)
-    assert not any(thread.is_alive() for thread in asked_again)
-    assert kitchen.bench.answers() == []
-    slow.go_on.set()
-    for thread in running:
-        thread.join()
-    assert kitchen.bench.answers() == [("success", {"ticket_id": 70})]
-    assert kitchen.runs == ["create"]
-
-
-@pytest.mark.rule(12)
-@pytest.mark.postgresql
-def test_a_command_redelivered_while_it_is_done_waits_alone_of_its_kind_and_shuts_out_no_other(
-    postgresql_kitchen: Kitchen,
-) -> None:
-    """Its first delivery's connection may be lost: were it let go, nobody would hold the command any more."""
-    kitchen = postgresql_kitchen
-    slow = Slow()
-    kitchen.before_create = lambda step: slow(step) if step.step == "create" else None
-    command = incoming(CREATE, ASK)
-    running = begun(kitchen, command)
-    assert slow.inside.wait(10)
-    redelivered = begun(kitchen, command.again(), command.again(), command.again())
-    until(lambda: sum(thread.is_alive() for thread in redelivered) == 1)
-    others = begun(kitchen, incoming(CREATE, ASK, step="another"))
-    others[0].join(5)
-    assert not others[0].is_alive()
-    slow.go_on.set()
-    for thread in running + redelivered:
-        thread.join()
-    assert kitchen.bench.answers() == [("success", {"ticket_id": 70})] * 3
-    assert kitchen.runs == ["create", "create"] and kitchen.count(deliveries) == 0
-
-
-@pytest.mark.rule(13)
-def test_what_celerys_retry_has_sent_is_no_duplicate_of_the_handler_that_has_not_yet_returned(
-    kitchen: Kitchen,
-) -> None:
-    slow = Slow()
-
-    @once
-    def retry(step: HandlerContext) -> None:
-        slow(step)
-        raise LookupError("not yet")
-
-    kitchen.before_create = retry
-    running = begun(kitchen, incoming(CREATE, ASK))
-    assert slow.inside.wait(10)
-    waiting = about_to_wait(kitchen.engine)
-    retried = begun(kitchen, replace(incoming(CREATE, ASK), retries=1))
-    waiting()
-    slow.go_on.set()
-    for thread in running + retried:
-        thread.join()
-    assert len(kitchen.bench.answers()) == 2
-
-
-@pytest.mark.rule(11)
-@pytest.mark.postgresql
-@pytest.mark.parametrize(("begun_before", "together"), [(0, True), (1, False), (2, False)])
-def test_a_command_runs_beside_others_on_its_second_delivery_and_alone_from_its_third(
-    postgresql_kitchen: Kitchen, begun_before: int, together: bool
-) -> None:
-    kitchen = postgresql_kitchen
-    slow = Slow()
-    kitchen.before_create = lambda step: slow(step) if step.step == "create" else None
-    suspect = incoming(CREATE, ASK, step="suspect").again()
-    set_count(kitchen.engine, suspect, begun_before)
-    threads = begun(kitchen, incoming(CREATE, ASK))
-    assert slow.inside.wait(10)
-    threads += begun(kitchen, suspect)
-    gate = kitchen.bench.participant._gate
-    until(lambda: kitchen.runs == ["create", "create"] or gate._waiting_to_be_alone == 1)
-    assert (len(kitchen.runs) == 2) is together
-    slow.go_on.set()
-    for thread in threads:
-        thread.join()
-    assert len(kitchen.bench.answers()) == 2 and kitchen.count(deliveries) == 0
-
-
-@pytest.mark.rule(11)
-@pytest.mark.postgresql
-def test_a_suspect_that_waits_for_its_turn_is_not_counted_with_the_one_that_runs(
-    postgresql_kitchen: Kitchen,
-) -> None:
-    """What kills the process now is none of its doing."""
-    kitchen = postgresql_kitchen
-    slow = Slow()
-    kitchen.before_create = lambda step: slow(step) if step.step == "poison" else None
-    poison, innocent = (incoming(CREATE, ASK, step=step).again() for step in ("poison", "innocent"))
-    for command in (poison, innocent):
-        set_count(kitchen.engine, command, 1)
-    threads = begun(kitchen, poison)
-    assert slow.inside.wait(10)
-    threads += begun(kitchen, innocent)
-    until(lambda: kitchen.bench.participant._gate._waiting_to_be_alone == 1)
-    assert counts(kitchen.engine) == {poison.id: 2, innocent.id: 1}
-    slow.go_on.set()
-    for thread in threads:
-        thread.join()
-
-
-# ---- backing off ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def paused(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses, without waiting for them."""
-    slices: list[float] = []
-    monkeypatch.setattr("sagas_framework.participant.back_off.time.sleep", slices.append)
-    return slices
-
-
-def test_a_participant_pauses_longer_and_longer_before_it_gives_back_what_it_cannot_answer(
-    kitchen: Kitchen, paused: list[float]
-) -> None:
-    def pause_of(command: Incoming) -> float:
-        paused.clear()
-        with pytest.raises(Reject):
-            kitchen.bench.perform(command)
-        return round(sum(paused), 3)
-
-    kitchen.bench.publisher.broken = True
-    command = incoming(CREATE, ASK)
-    assert [pause_of(command.again()) for _ in range(8)] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
-    kitchen.bench.publisher.broken = False
-    kitchen.bench.perform(command.again())
-    kitchen.bench.publisher.broken = True
-    assert pause_of(command.again()) == 0.1
-
-
-def test_others_are_done_while_a_command_waits_to_be_given_back(
-    kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def meanwhile(seconds: float) -> None:
-        kitchen.bench.publisher.broken = False
-        in_threads([lambda: kitchen.bench.perform(incoming(CREATE, ASK, step="another"))])
-
-    suspect = incoming(CREATE, ASK).again()
-    set_count(kitchen.engine, suspect, 1)
-    kitchen.bench.publisher.broken = True
-    monkeypatch.setattr("sagas_framework.participant.back_off.time.sleep", meanwhile)
-    with pytest.raises(Reject):
-        kitchen.bench.perform(suspect)
-    assert kitchen.bench.answers() == [("success", {"ticket_id": 70})]
-
-
-def test_a_worker_that_is_told_to_stop_does_not_wait_on(
-    kitchen: Kitchen, paused: list[float], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def told_to_stop(seconds: float) -> None:
-        paused.append(seconds)
-        signals.worker_shutting_down.send(sender="kitchen@here")
-
-    kitchen.bench.publisher.broken = True
-    for _ in range(5):
-        with pytest.raises(Reject):
-            kitchen.bench.perform(incoming(CREATE, ASK))
-    paused.clear()
-    monkeypatch.setattr("sagas_framework.participant.back_off.time.sleep", told_to_stop)
-    for _ in range(2):
-        with pytest.raises(Reject):
-            kitchen.bench.perform(incoming(CREATE, ASK))
-    assert len(paused) == 1
-
-
-# ---- small tools ----------------------------------------------------------------------------------------------------
-
-
-def set_count(engine: Engine, command: Incoming, begun: int) -> None:
-    if begun:
-        with engine.begin() as connection:
-            connection.execute(insert(deliveries).values(message_id=command.id, begun=begun, last_at=0.0))
-
-
-def counts(engine: Engine) -> dict[str, int]:
-    with engine.connect() as connection:
-        return {row.message_id: row.begun for row in connection.execute(select(deliveries))}
-
-
-def raising(error: Exception) -> Callable[..., None]:
-    def fail(*arguments: Any) -> None:
-        raise error
-
-    return fail
-
-
-def once(work: Callable[[HandlerContext], Any]) -> Callable[[HandlerContext], None]:
-    runs: list[HandlerContext] = []
-
-    def guarded(step: HandlerContext) -> None:
-        runs.append(step)
-        if len(runs) == 1:
-            work(step)
-
-    return guarded
-
-
-def somebody_waits(engine: Engine) -> bool:
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    )
-    with engine.connect() as connection:
-        return bool(connection.scalar(waiting))
-
-
-def about_to_wait(engine: Engine) -> Callable[[], None]:
-    """What to call once another thread is to be held up by a lock: returns when it is."""
-    if engine.dialect.name == "postgresql":
-        return lambda: until(lambda: somebody_waits(engine))
-    begins = Event()
-    event.listen(engine, "engine_connect", lambda connection: begins.set())
-    return lambda: None if begins.wait(10) else pytest.fail("nobody began")
