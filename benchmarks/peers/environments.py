@@ -72,7 +72,7 @@ def interpreter_of(peer: str, root: Path = ENVIRONMENTS) -> Path:
     checksum = hashlib.sha256(sys.version.encode() + requirements.read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != checksum:
         shutil.rmtree(environment, ignore_errors=True)
-        venv.create(environment, with_pip=True)
+        venv.create(environment, symlinks=True, with_pip=True)
         _install(interpreter, requirements)
         stamp.write_text(checksum)
     return interpreter
