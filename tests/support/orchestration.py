@@ -35,6 +35,7 @@ class RecordingPublisher(Publisher):
     def __init__(self) -> None:
         self.published: list[OutgoingMessage] = []
         self.broken = False
+        self.waiting: dict[str, int] = {}
 
     def publish(self, messages: Sequence[OutgoingMessage]) -> None:
         if self.broken:
@@ -44,6 +45,10 @@ class RecordingPublisher(Publisher):
     def check(self) -> None:
         if self.broken:
             raise PublishFailed("the broker is away")
+
+    def backlog(self, queue: str) -> int:
+        self.check()
+        return self.waiting.get(queue, 0)
 
     def take(self) -> list[OutgoingMessage]:
         taken, self.published = self.published, []

@@ -82,6 +82,14 @@ class Definition:
     last: tuple[str, ...]  # the steps that no other comes after
     hooks: frozenset[str]  # the hooks that the application has overridden; the others are not worth a call
 
+    @property
+    def queues(self) -> frozenset[str]:
+        """Every queue that its commands and replies travel through."""
+        asked = [part for node in self.nodes.values() for part in (node.step, node.step.compensation)]
+        return frozenset(
+            {self.response_queue, *(one.command.queue for one in asked if isinstance(one, (AsyncStep, Send)))}
+        )
+
 
 def compile_saga(saga: type[Saga[Any]], timing: Timing = Timing()) -> Definition:
     """The validated graph of a saga class; refuses what cannot work and says why."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sagas_framework.definition.graph import Definition, Node
+from sagas_framework.definition.steps import AsyncStep, Send
 from sagas_framework.engine.state import Phase, SagaState, StepState
 from sagas_framework.engine.walk import Walk
 from sagas_framework.vocabulary.command import Failure
@@ -34,7 +35,7 @@ def _give_up_at(node: Node, step: StepState) -> float | None:
     return None if confirmed_at is None else confirmed_at + node.give_up_after_seconds
 
 
-def look_at_the_clock(walk: Walk) -> None:
+def look_at_the_clock(walk: Walk, crowded: frozenset[str]) -> None:
     """What the time asks for: another try, asking again, giving up, the deadline."""
     if walk.saga.paused or walk.saga.ended:
         return
@@ -43,7 +44,7 @@ def look_at_the_clock(walk: Walk) -> None:
         if step.retry_at is not None and step.retry_at <= walk.now:
             try_again(walk, name)
         elif step.awaited is not None:
-            _ask_again_or_give_up(walk, name, step)
+            _ask_again_or_give_up(walk, name, step, crowded)
     if walk.saga.deadline_at is not None and walk.saga.deadline_at <= walk.now:
         _deadline_passed(walk)
 
@@ -55,7 +56,7 @@ def try_again(walk: Walk, name: str) -> None:
         walk.call_action(name)
 
 
-def _ask_again_or_give_up(walk: Walk, name: str, step: StepState) -> None:
+def _ask_again_or_give_up(walk: Walk, name: str, step: StepState, crowded: frozenset[str]) -> None:
     node, awaited = walk.node(name), step.awaited
     assert awaited is not None
     give_up_at = _give_up_at(node, step)
@@ -68,12 +69,20 @@ def _ask_again_or_give_up(walk: Walk, name: str, step: StepState) -> None:
         ask_at = walk.now + node.ask_again_after_seconds
         walk.put(name, awaited=awaited._replace(unsent=False, ask_at=ask_at))
         walk.publish(name)
+    elif awaited.ask_at <= walk.now and crowded & {_queue_of(node, step), walk.definition.response_queue}:
+        walk.put(name, awaited=awaited._replace(ask_at=walk.now + node.ask_again_after_seconds))
     elif awaited.ask_at <= walk.now:
         factor = min(2**awaited.asks, LONGEST_ASK_AGAIN_FACTOR)
         ask_at = walk.now + node.ask_again_after_seconds * factor
         walk.put(name, awaited=awaited._replace(asks=awaited.asks + 1, ask_at=ask_at))
         walk.record("asked_again", name, step.attempt, asks=awaited.asks + 1)
         walk.publish(name, again=True)
+
+
+def _queue_of(node: Node, step: StepState) -> str | None:
+    """Where the awaited command was sent."""
+    asked = node.step.compensation if step.phase is Phase.UNDOING else node.step
+    return asked.command.queue if isinstance(asked, (AsyncStep, Send)) else None
 
 
 def _deadline_passed(walk: Walk) -> None:

@@ -134,9 +134,13 @@ class Unhandled:
 
 @dataclass(frozen=True)
 class Tick:
-    """The saga's due time has come (or it was merely looked at early: then nothing happens)."""
+    """The saga's due time has come (or it was merely looked at early: then nothing happens).
+
+    `crowded`: queues with a backlog. What was sent through them waits there, and asking again would only add to it.
+    """
 
     now: float
+    crowded: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,7 @@ def _settled_ids(walk: Walk, name: str, step: StepState) -> set[str]:
 
 @_apply.register
 def _(entry: Tick, walk: Walk) -> None:
-    clock.look_at_the_clock(walk)
+    clock.look_at_the_clock(walk, entry.crowded)
 
 
 @_apply.register

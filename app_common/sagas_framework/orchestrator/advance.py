@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from sqlalchemy import Connection, Engine
 
@@ -72,12 +73,12 @@ class Advancer:
 
         return self._carefully_if_need_be(load, already_kept, now, woken=False)
 
-    def due(self, now: float, limit: int) -> Work:
-        """Claims what is due and lets each of it look at the clock."""
+    def due(self, now: float, limit: int, crowded: frozenset[str] = frozenset()) -> Work:
+        """Claims what is due and lets each look at the clock. What went into a crowded queue is not asked again."""
 
         def load(connection: Connection) -> Loaded:
             stored = instances.claim_due(connection, self._orchestrator, self._definitions, now, limit)
-            return Loaded(stored, [Arrival(row.id, Tick(now)) for row in stored])
+            return Loaded(stored, [Arrival(row.id, Tick(now, crowded)) for row in stored])
 
         return self._carefully_if_need_be(load, (), now, woken=True)
 
@@ -111,6 +112,11 @@ class Advancer:
     @property
     def sagas(self) -> list[str]:
         return list(self._definitions)
+
+    @cached_property
+    def queues(self) -> frozenset[str]:
+        """Every queue that its sagas' commands and replies travel through."""
+        return frozenset(queue for definition in self._definitions.values() for queue in definition.queues)
 
     @property
     def orchestrator(self) -> str:

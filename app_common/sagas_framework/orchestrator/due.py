@@ -17,6 +17,9 @@ from sagas_framework.transport.publisher import Publisher
 CLAIM_LIMIT = 100
 """Sagas claimed at once; together with the pause between rounds it bounds how fast a backlog is asked again."""
 
+CROWDED_MESSAGES = 200
+"""A queue with so many waiting most likely holds what was asked already: asking again would only make it longer."""
+
 PAUSE_BETWEEN_FULL_ROUNDS_SECONDS = 0.1
 LONGEST_SLEEP_SECONDS = 0.5
 """A due time may be brought forward by another process, so that nobody sleeps longer than this."""
@@ -36,8 +39,10 @@ class DueSagas:
             next_wake_at = instances.next_wake_at(connection, self._advancer.orchestrator, self._advancer.sagas)
         if next_wake_at is None or next_wake_at > now:
             return LONGEST_SLEEP_SECONDS if next_wake_at is None else min(next_wake_at - now, LONGEST_SLEEP_SECONDS)
-        self._publisher.check()  # with the broker away nothing is claimed, so that no asks are spent on it
-        work = self._advancer.due(now, CLAIM_LIMIT)
+        # With the broker away this raises and nothing is claimed, so that no asks are spent on it.
+        queues = self._advancer.queues
+        crowded = frozenset(queue for queue in queues if self._publisher.backlog(queue) >= CROWDED_MESSAGES)
+        work = self._advancer.due(now, CLAIM_LIMIT, crowded)
         try:
             self._publisher.publish(work.outgoing)
         except PublishFailed as error:

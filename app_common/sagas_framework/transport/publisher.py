@@ -82,6 +82,17 @@ class Publisher:
             self.close()
             raise PublishFailed(f"the broker does not answer: {error}") from error
 
+    def backlog(self, queue: str) -> int:
+        """How many messages wait in a queue; none where there is no such queue. PublishFailed: no answer."""
+        try:
+            with (self._line() or self._open()).connection.channel() as channel:
+                return int(channel.queue_declare(queue, passive=True).message_count)
+        except self._refusals():
+            return 0
+        except self._losses() as error:
+            self.close()
+            raise PublishFailed(f"the broker does not answer: {error}") from error
+
     def close(self) -> None:
         connection = getattr(self._held, "connection", None)
         self._held.__dict__.clear()
