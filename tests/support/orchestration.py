@@ -7,7 +7,7 @@ from typing import Any
 from unittest import mock
 
 from sqlalchemy import Connection, Engine, event, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, scoped_session
 
 from sagas_framework import Failure, Saga, SagaHandle
 from sagas_framework.definition.graph import Timing, compile_saga
@@ -128,7 +128,9 @@ class Bench:
         self.due = DueSagas(engine, self.advancer, self.publisher)
         self._starts = Starts(self.publisher)
 
-    def start(self, saga: type[Saga[Any]], data: Any, session: Session, key: str | None = None) -> SagaHandle:
+    def start(
+        self, saga: type[Saga[Any]], data: Any, session: Session | scoped_session[Any], key: str | None = None
+    ) -> SagaHandle:
         return start(self.definitions[saga.name], NAME, data, session, key, self._starts)
 
     def started(self, saga: type[Saga[Any]], data: Any, key: str | None = None) -> str:
