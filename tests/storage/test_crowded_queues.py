@@ -6,22 +6,17 @@ from tests.support.orchestration import Bench, answer
 from tests.support.sagas import OrderData, OrderSaga
 
 
-def commands_of(bench: Bench) -> tuple[str, str]:
-    definition = bench.definitions[OrderSaga.name]
-    (command_queue,) = definition.queues - {definition.response_queue}
-    return command_queue, definition.response_queue
-
-
 @pytest.mark.rule(6)
 @pytest.mark.parametrize("which", [0, 1], ids=["commands", "replies"])
 def test_nothing_is_asked_again_while_its_queue_is_crowded_and_all_of_it_afterwards(bench: Bench, which: int) -> None:
     saga_id = bench.started(OrderSaga, OrderData(1))
     (command,) = bench.publisher.take()
-    bench.publisher.waiting = {commands_of(bench)[which]: 200}
+    queue = (command.queue, bench.definitions[OrderSaga.name].response_queue)[which]
+    bench.publisher.waiting = {queue: 200}
     for _ in range(3):
         assert bench.due_now(saga_id) == []
     assert "asked_again" not in bench.events(saga_id)
-    bench.publisher.waiting = {commands_of(bench)[which]: 199}
+    bench.publisher.waiting = {queue: 199}
     (again,) = bench.due_now(saga_id)
     assert (again.id, again.task) == (command.id, command.task)
 
