@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select, text, tuple_, update
+from sqlalchemy import Connection, text, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.sql.selectable import TextualSelect
 
@@ -55,8 +55,8 @@ def take(connection: Connection, keys: Iterable[MemoryKey], now: float) -> dict[
         taken = connection.execute(_take_from_json(), {"rows": json_text.dumps(rows)}).all()
     else:
         connection.execute(insert(table).on_conflict_do_nothing(), rows)
-        wanted = tuple_(*(table.c[name] for name in _KEY)).in_([tuple(row[name] for name in _KEY) for row in rows])
-        taken = connection.execute(select(*_TAKEN).where(wanted)).all()
+        wanted = json_text.dumps([[row[name] for name in _KEY] for row in rows])
+        taken = connection.execute(_find_by_json(), {"keys": wanted}).all()
     return {MemoryKey(*row[: len(_KEY)]): Memory(*row[len(_KEY) :]) for row in taken}
 
 
@@ -69,6 +69,14 @@ def _take_from_json() -> TextualSelect:
         f"ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET updated_at = excluded.updated_at "
         f"RETURNING {', '.join(column.name for column in _TAKEN)}"
     ).columns(*_TAKEN)
+
+
+@cache
+def _find_by_json() -> TextualSelect:
+    """SQLite looks each key up; for `(a, b, c) IN (VALUES ...)` it would read the whole table."""
+    found = " AND ".join(f"t.{name} = json_extract(k.value, '$[{place}]')" for place, name in enumerate(_KEY))
+    columns = ", ".join(f"t.{column.name}" for column in _TAKEN)
+    return text(f"SELECT {columns} FROM json_each(:keys) AS k CROSS JOIN {table.name} AS t ON {found}").columns(*_TAKEN)
 
 
 def remember(connection: Connection, known: Mapping[MemoryKey, Memory]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ BATCH_PREFETCH = 200
 HANDLER_THREADS = 4
 HANDLER_PREFETCH_PER_THREAD = 4
 REDIS_RESTORE_INTERVAL_SECONDS = 1
+GARBAGE_THRESHOLD = 20_000
+"""A batch makes some ten thousand objects and drops them all; Python would look for cycles among them every 700."""
 DEFAULT_VISIBILITY_TIMEOUT_SECONDS = 300.0
 BROKER_SCHEMES = ("amqp", "amqps", "pyamqp", "redis", "rediss", "redis+socket")
 _TESTS_ONLY = "memory"  # kombu's broker inside one process; no worker of ours runs on it
@@ -90,6 +93,8 @@ def create_celery_app(name: str, broker: Broker, queues: Iterable[str], *, batch
         worker_cancel_long_running_tasks_on_connection_loss=False,
     )
     _keep_workers_to_themselves(app)
+    if batches:
+        _spare_the_collector(app)
     return app
 
 
@@ -104,6 +109,18 @@ def _keep_workers_to_themselves(app: Celery) -> None:
             sender.options.update(without_mingle=True, without_gossip=True)
 
     signals.worker_init.connect(quieten, weak=False)
+
+
+def _spare_the_collector(app: Celery) -> None:
+    """What is there when the worker is ready stays: nobody need look through it for garbage again and again."""
+
+    def freeze(sender: Any = None, **kwargs: Any) -> None:
+        if sender.app is app:
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(GARBAGE_THRESHOLD)
+
+    signals.worker_ready.connect(freeze, weak=False)
 
 
 def settings_that_lose_messages(app: Celery) -> list[str]:

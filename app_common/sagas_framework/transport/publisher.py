@@ -126,7 +126,7 @@ class Publisher:
         return line
 
     def _connect(self) -> Connection:
-        options = dict(self._broker.transport_options()) | self._time_limits()
+        options = dict(self._broker.transport_options()) | self._options()
         connection = self._app.connection_for_write(
             heartbeat=0, connect_timeout=CONNECT_TIMEOUT_SECONDS, transport_options=options
         )
@@ -136,11 +136,17 @@ class Publisher:
         self._held.pid = os.getpid()
         return connection
 
-    def _time_limits(self) -> dict[str, Any]:
+    def _options(self) -> dict[str, Any]:
         if self._broker.is_redis:
             return {"socket_timeout": self._timeout_seconds, "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS}
         if self._broker.confirms:
-            return {"write_timeout": self._timeout_seconds, "confirm_publish": False}  # the line waits for them itself
+            return {
+                "write_timeout": self._timeout_seconds,
+                "confirm_publish": False,  # the line waits for the confirmations itself, many at once
+                # py-amqp would look before every message whether the broker says that it is out of memory, and do
+                # nothing about it; that no confirmation comes says the same.
+                "client_properties": {"capabilities": {"connection.blocked": False}},
+            }
         return {}
 
     def _refusals(self) -> tuple[type[BaseException], ...]:
