@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo smoke test check format bench clean set-up set-up-dev
+.PHONY: help demo smoke test check format bench bench-guard clean set-up set-up-dev
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: set-up  ## Start everything on this machine and keep serving: http://127.0.0.1:5000 (Ctrl-C stops it)
 	@exec $(BIN)/python -m local_stack
@@ -30,6 +30,9 @@ format: set-up-dev  ## Format the code and mend what ruff can mend
 
 bench: set-up-dev  ## Measure how fast it is, beside other systems (ARGS=--quick: see that it works; docs/benchmarks.md)
 	@exec $(BIN)/python -m benchmarks suite $(ARGS)
+
+bench-guard: set-up-dev  ## Count what a saga costs; fails above the record (ARGS=--record: renew the record)
+	@exec $(BIN)/python -m benchmarks guard $(ARGS)
 
 clean:  ## Remove the environment, the local databases and all caches
 	rm -rf $(VENV) .local build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

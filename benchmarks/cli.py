@@ -9,6 +9,7 @@ import click
 
 from benchmarks import figures, ground, report, results, scale, suite
 from benchmarks.contenders import Ours, peer_beside
+from benchmarks.guard import guard
 from benchmarks.results import ResultsFile
 from benchmarks.sessions import Session, chosen, measure
 from benchmarks.tables import parts_table, session_table, storage_table, targets_table
@@ -122,6 +123,9 @@ def memory(sagas: int, out: Path | None) -> None:
     file = ResultsFile(1, is_quick=sagas < scale.SAGAS_FOR_MEMORY, path=out)
     file.add_memory(scale.measure_memory(suite.SERVERS, sagas, click.echo))
     click.echo(f"\nresults: {file.path}")
+
+
+cli.add_command(guard)
 
 
 def measure_all(sessions: Sequence[Session], runs: int | None, quick: bool, out: Path | None) -> None:

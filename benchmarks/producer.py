@@ -6,18 +6,17 @@ It warms up, says so with a line, waits for a line, places the orders, and print
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
 from random import Random
 
 from sqlalchemy import select
 
+from benchmarks.placing import ORDERS, place_together
 from benchmarks.workload import Load, Mode, Pattern, Produced
 from order_service import launches
-from order_service.create_order_saga import CreateOrderData, CreateOrderSaga
 from order_service.launches import NewOrder
-from order_service.models import Order
 from order_service.worker import orchestrator
 from sagas_framework.storage.database import reading
 from sagas_framework.storage.schema import instances
@@ -27,31 +26,6 @@ SECONDS_BETWEEN_LOOKS = 0.01
 # A server process of PostgreSQL tells its counts when a transaction ends, but at most once a second.
 SECONDS_UNTIL_COUNTS_ARE_TOLD = 1.1
 
-ORDERS = {Mode.FORWARD: launches.order_that_succeeds, Mode.COMPENSATING: launches.order_beyond_the_cards_balance}
-
-
-def place_together(orders: Iterable[NewOrder]) -> list[str]:
-    """As a busy producer does: many orders and their sagas in one transaction."""
-    with orchestrator.sessions() as session:
-        placed = [(order, _row(order)) for order in orders]
-        session.add_all(row for _, row in placed)
-        session.flush()
-        for order, row in placed:
-            data = CreateOrderData(row.id, order.consumer_id, order.card_id, order.amount, order.items)
-            row.saga_id = orchestrator.start(CreateOrderSaga, data, session=session).saga_id
-        saga_ids = [row.saga_id for _, row in placed if row.saga_id is not None]
-        session.commit()
-    return saga_ids
-
-
-def _row(order: NewOrder) -> Order:
-    return Order(
-        consumer_id=order.consumer_id,
-        card_id=order.card_id,
-        amount=order.amount,
-        items=[asdict(item) for item in order.items],
-    )
-
 
 class Producer:
     def __init__(self, load: Load) -> None:
@@ -60,11 +34,11 @@ class Producer:
         self._looks = 0
 
     def warm_up(self) -> None:
-        warming = [place_together(orders) for orders in self._batches(self._load.warm_up)]
+        warming = [place_together(orchestrator, orders) for orders in self._batches(self._load.warm_up)]
         for saga_ids in warming:
             self._wait_for(saga_ids)
         time.sleep(SECONDS_UNTIL_COUNTS_ARE_TOLD)
-        self._wait_for(place_together(self._orders(1)))
+        self._wait_for(place_together(orchestrator, self._orders(1)))
 
     def produce(self) -> Produced:
         self._looks = 0
@@ -78,7 +52,7 @@ class Producer:
                 launches.place_order(orchestrator, order)
         else:
             for together in self._batches(self._load.sagas):
-                place_together(together)
+                place_together(orchestrator, together)
 
     def _steady(self) -> None:
         began = time.monotonic()

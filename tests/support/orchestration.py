@@ -1,6 +1,6 @@
 """An orchestrator without a broker: real databases, messages handed over and caught by hand."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -181,7 +181,9 @@ class Statements:
 
     def __init__(self) -> None:
         self.texts: list[str] = []
+        self.parameter_sets = 0
         self.commits = 0
+        self.rollbacks = 0
 
     def writing_to(self, table: str) -> list[str]:
         return [text for text in self.texts if table in text and not text.lstrip().upper().startswith("SELECT")]
@@ -191,16 +193,26 @@ class Statements:
 def watching(engine: Engine) -> Iterator[Statements]:
     seen = Statements()
 
-    def executed(connection: Connection, cursor: Any, text: str, *rest: Any) -> None:
+    def executed(connection: Connection, cursor: Any, text: str, given: Any, context: Any, is_many: bool) -> None:
         seen.texts.append(text)
+        # Many rows that SQLAlchemy has put into one INSERT are no list, though it calls them many as well.
+        seen.parameter_sets += len(given) if is_many and isinstance(given, list) else 1
 
     def committed(connection: Connection) -> None:
         seen.commits += 1
 
-    event.listen(engine, "before_cursor_execute", executed)
-    event.listen(engine, "commit", committed)
+    def rolled_back(connection: Connection) -> None:
+        seen.rollbacks += 1
+
+    listeners: dict[str, Callable[..., None]] = {
+        "before_cursor_execute": executed,
+        "commit": committed,
+        "rollback": rolled_back,
+    }
+    for name, listener in listeners.items():
+        event.listen(engine, name, listener)
     try:
         yield seen
     finally:
-        event.remove(engine, "before_cursor_execute", executed)
-        event.remove(engine, "commit", committed)
+        for name, listener in listeners.items():
+            event.remove(engine, name, listener)
