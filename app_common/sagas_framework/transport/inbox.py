@@ -118,4 +118,5 @@ class Inbox:
 
 def _worker_is_stopping() -> bool:
     """What is left in the buffer then goes back to the broker with the connection."""
-    return any(flag not in (None, False) for flag in (state.should_stop, state.should_terminate))
+    # A flag holds the exit code: 0 is a yes, and equals False.
+    return any(flag is not None and flag is not False for flag in (state.should_stop, state.should_terminate))
