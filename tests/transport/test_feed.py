@@ -310,15 +310,21 @@ def test_without_a_prefetch_limit_there_is_only_the_room(redis: Broker) -> None:
 
 
 @pytest.mark.redis
-def test_with_redis_away_an_acknowledgement_is_a_message_that_comes_again_and_no_error() -> None:
+@pytest.mark.rule(5)
+@pytest.mark.parametrize("settle", ["acknowledge", "give_back"])
+def test_what_could_not_be_settled_with_redis_away_comes_again_and_keeps_no_worker_from_receiving(
+    settle: str,
+) -> None:
+    """A worker that believes its hands full asks for nothing, and so never learns that its connection is gone."""
     with own_broker("redis") as server:
         broker = Broker(server.url)
-        publish(broker, messages(numbered(3)))
-        worker = Worker(broker)
-        received = received_all(worker, 3)
-        server.kill()
-        worker.feed.acknowledge(received)
-        server.start()
+        publish(broker, messages(numbered(5)))
+        with worker_on(broker, prefetch=5) as worker:
+            received = received_all(worker, 5)
+            assert worker.task_consumer.channel.qos.can_consume_max_estimate() == 0
+            server.kill()
+            getattr(worker.feed, settle)(received)
+            assert worker.task_consumer.channel.qos.can_consume_max_estimate() == 5
+            server.start()
         come_back(broker)
-        assert sorted(ids_waiting(broker)) == numbered(3)
-        worker.close()
+        assert sorted(ids_waiting(broker)) == numbered(5)

@@ -135,9 +135,17 @@ class RedisFeed(Feed):
                 pipeline.execute()
         except self.errors as error:
             logger.critical("%d messages could not be acknowledged, and will come again: %r", len(tags), error)
-            return
-        for tag in tags:
-            virtual.QoS.ack(channel.qos, tag)  # Redis knows it; this makes room for the next
+        self._make_room(deliveries)
+
+    def give_back(self, deliveries: Collection[Delivery]) -> None:
+        super().give_back(deliveries)
+        self._make_room(deliveries)
+
+    def _make_room(self, deliveries: Collection[Delivery]) -> None:
+        """Even where Redis did not answer. A worker whose room is all taken asks Redis for nothing more: so it would
+        not notice either that it has lost its connection, and wait for ever."""
+        for delivery in deliveries:
+            virtual.QoS.ack(self._channel.qos, delivery.tag)
 
 
 def _read(raw: bytes | str) -> Any:
