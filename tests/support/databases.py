@@ -9,7 +9,7 @@ from sqlalchemy.pool import NullPool
 from sagas_framework import upgrade_database
 from sagas_framework.storage.database import open_database
 
-_DISCONNECT_OTHERS = text(
+DISCONNECT_OTHERS = text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> "
     "pg_backend_pid()"
 )
@@ -19,7 +19,7 @@ def empty_postgresql(url: str) -> None:
     """Everything in the database goes; whoever an earlier test left connected, too."""
     engine = create_engine(url, poolclass=NullPool)
     with engine.begin() as connection:
-        connection.execute(_DISCONNECT_OTHERS)
+        connection.execute(DISCONNECT_OTHERS)
         connection.execute(text("DROP SCHEMA public CASCADE"))
         connection.execute(text("CREATE SCHEMA public"))
 

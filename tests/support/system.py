@@ -14,6 +14,7 @@ from sqlalchemy import Engine, text
 
 from local_stack.plan import CHECKOUT, SERVICES, in_this_interpreter, preparation_command, worker_command
 from sagas_framework.storage.database import open_database, reading
+from tests.support.databases import DISCONNECT_OTHERS
 from tests.support.own_brokers import OwnBroker, own_broker
 from tests.support.servers import postgresql_database
 from tests.support.workers import READY_SECONDS, Workers
@@ -89,12 +90,21 @@ class System(Workers):
     def is_on_postgresql(self) -> bool:
         return self.engine(SERVICES[0]).dialect.name == "postgresql"
 
+    def disconnect_everybody(self) -> None:
+        """All that are connected to the databases lose their connection, whatever they are doing."""
+        for service in SERVICES:
+            with self.engine(service).connect() as connection:
+                connection.execute(DISCONNECT_OTHERS)
+
     # ---- launching and looking --------------------------------------------------------------------------------
 
-    def launch(self, kind: str, count: int = 1, *, seed: int = 0) -> list[str]:
-        """Places orders in a process of its own, as the page does; gives the ids of their sagas."""
+    def launch(self, kind: str, count: int = 1, *, seed: int = 0, together: int = 1) -> list[str]:
+        """Places orders in a process of its own, as the page does; gives the ids of their sagas.
+
+        `together`: so many in each transaction.
+        """
         result = subprocess.run(
-            [sys.executable, "-m", "tests.support.launch", kind, str(count), str(seed)],
+            [sys.executable, "-m", "tests.support.launch", kind, str(count), str(seed), str(together)],
             cwd=CHECKOUT,
             env=self.environment,
             capture_output=True,
@@ -111,6 +121,13 @@ class System(Workers):
     def statuses(self) -> Counter[str]:
         rows = self.rows("order_service", "SELECT status, count(*) FROM saga_instance GROUP BY status")
         return Counter({status: count for status, count in rows})
+
+    def unfinished(self) -> int:
+        statuses = self.statuses()
+        return sum(statuses[status] for status in UNFINISHED)
+
+    def ended(self) -> int:
+        return self.statuses().total() - self.unfinished()
 
     def wait_for_the_end(self, timeout_seconds: float = READY_SECONDS) -> None:
         def ended() -> bool:

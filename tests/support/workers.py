@@ -49,6 +49,14 @@ class Workers:
         process.kill()
         process.wait()
 
+    def stop_all(self, timeout_seconds: float = 60.0) -> dict[str, int]:
+        """A warm shutdown of every worker at the same time; gives how they ended."""
+        for process in self._processes.values():
+            process.send_signal(signal.SIGTERM)
+        ended = {worker: process.wait(timeout_seconds) for worker, process in self._processes.items()}
+        self._processes.clear()
+        return ended
+
     def stop(self, worker: str, timeout_seconds: float = 30.0) -> int:
         process = self._processes.pop(worker)
         process.send_signal(signal.SIGTERM)
