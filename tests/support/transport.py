@@ -46,6 +46,10 @@ class FakeHub:
     def __init__(self) -> None:
         self.on_tick: set[Callable[[], None]] = set()
         self.timers: list[tuple[float, Callable[[], None]]] = []
+        self.soon: list[Callable[[], None]] = []
+
+    def call_soon(self, work: Callable[[], None]) -> None:
+        self.soon.append(work)
 
     def call_later(self, seconds: float, work: Callable[..., None], *arguments: Any) -> None:
         self.timers.append((seconds, lambda: work(*arguments)))

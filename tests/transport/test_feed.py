@@ -1,5 +1,6 @@
 """What a worker takes and acknowledges, many at once: never somebody else's, never what is held, never for good."""
 
+from collections.abc import Sequence
 from random import Random
 from threading import Barrier
 from typing import Any
@@ -7,10 +8,12 @@ from unittest import mock
 
 import pytest
 from kombu import Connection
+from kombu.asynchronous import Hub
 
 from sagas_framework import Broker
 from sagas_framework.transport import feed
 from sagas_framework.transport.delivery import Delivery
+from sagas_framework.transport.inbox import Inbox
 from sagas_framework.transport.wire import OutgoingMessage
 from tests.support.own_brokers import own_broker
 from tests.support.threads import in_threads
@@ -244,6 +247,35 @@ def test_a_worker_that_dies_inside_the_script_loses_nothing(redis: Broker) -> No
     assert waiting(redis) == []
     come_back(redis)
     assert sorted(waiting(redis)) == [(one, True) for one in numbered(10)]
+
+
+@pytest.mark.redis
+@pytest.mark.rule(5, 6)
+@pytest.mark.parametrize("turn", range(6))
+def test_while_a_batch_is_done_every_message_is_in_its_queue_or_recorded_as_taken(redis: Broker, turn: int) -> None:
+    """kombu asks Redis for one message ahead. Were it asked before the batch is done, that message would be popped and
+    lie in the worker's socket all the while. (The loop's own order is chance: hence several turns.)
+    """
+    publish(redis, messages(numbered(30)))
+    somewhere: list[int] = []
+
+    def count(batch: Sequence[Delivery]) -> None:
+        with worker.task_consumer.channel.conn_or_acquire() as client:
+            somewhere.append(client.llen("work") + client.hlen(worker.task_consumer.channel.unacked_key))
+
+    with worker_on(redis) as worker:
+        hub = Hub()
+        worker.connection.register_with_event_loop(hub)
+        worker.consumer.hub = hub
+        receive = Inbox(count, max_batch=10).strategy(None, None, worker.consumer)
+        worker.task_consumer.on_message = lambda message: receive(message, None, None, None, None)
+        worker.task_consumer.consume()
+        loop = hub.create_loop()
+        while len(somewhere) < 3:
+            next(loop)
+        hub.close()
+    assert somewhere[0] == 30
+    assert sorted(somewhere, reverse=True) == [30, 20, 10]
 
 
 @pytest.mark.redis

@@ -69,6 +69,10 @@ class Desk:
             self.receive(message(one), None, None, None, None)
 
     def tick(self) -> None:
+        """A turn of the loop, as kombu's makes it."""
+        soon, self.hub.soon = self.hub.soon, []
+        for work in soon:
+            work()
         for callback in list(self.hub.on_tick):
             callback()
 

@@ -63,6 +63,10 @@ class Inbox:
         return self._receive
 
     def _receive(self, message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> None:
+        if not self._buffer:
+            # Before the loop's next turn, where kombu asks Redis for one message ahead: that one would be in nobody's
+            # books while the batch is being done, and lost if the worker is killed meanwhile.
+            self._hub.call_soon(self._tick)
         self._buffer.append(Delivery(message))
 
     def _tick(self) -> None:
