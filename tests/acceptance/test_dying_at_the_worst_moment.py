@@ -16,6 +16,10 @@ from tests.support.system import System, assert_coherent, running_system
 pytestmark = pytest.mark.slow
 NO_ASKING_AGAIN = {"ORDER_SERVICE_ASK_AGAIN_AFTER_SECONDS": "600", "RESTAURANT_SERVICE_TRANSIENT_APPROVALS": "0"}
 
+BATCH = 30
+FIRST_STEP = "verify_consumer_details"
+"""Sent once more by the due loop two seconds after the start, if there is no answer yet."""
+
 CREATE = "restaurant_service.create_ticket"
 AUTHORIZE = "accounting_service.authorize_card"
 REJECT = "restaurant_service.reject_ticket"
@@ -85,6 +89,50 @@ def test_a_saga_goes_on_after_a_death_on_its_way_forward(system: System, moment:
     assert events["succeeded"] == 1
     assert events["asked_again"] == 0
     assert events["command_sent"] == len(SERVICES)  # verify, create, authorize, approve: each decided on once
+
+
+@pytest.mark.parametrize("moment", ["before_publish", "amid_publish", "after_publish"])
+@pytest.mark.parametrize(
+    ("service", "task", "gathered"),
+    [
+        pytest.param("order_service", CREATE, "consumer_service", id="orchestrator"),
+        pytest.param("restaurant_service", f"{CREATE}.response.success", "order_service", id="participant"),
+    ],
+)
+def test_a_whole_batch_of_sagas_goes_on_after_a_death(
+    system: System, moment: str, service: str, task: str, gathered: str
+) -> None:
+    """Design rules 3 and 5: one transaction for all of them, some of what it led to sent, nothing acknowledged."""
+    system.stop(service)
+    before, seed = done_by(system, gathered), system.statuses().total()  # keys that no launch has used before
+    saga_ids = {one.replace("-", "") for one in system.launch("success", BATCH, seed=seed, together=BATCH)}
+    system.wait_until(lambda: done_by(system, gathered) == before + BATCH, 60.0, system.all_logs)
+    doomed = dying(system, moment, task, service)
+    try:
+        assert doomed.wait(60.0) == -9
+    finally:
+        doomed.kill()
+        doomed.wait()
+        system.start(service)
+    system.wait_for_the_end()
+    assert_coherent(system.endings())
+    rows = system.rows("order_service", "SELECT saga_id, event, step FROM saga_history")
+    events = Counter((event, step) for owner, event, step in rows if str(owner).replace("-", "") in saga_ids)
+    assert events["succeeded", None] == BATCH
+    for (event, step), count in events.items():
+        assert event != "asked_again" or step == FIRST_STEP, "the broker was to deliver it again"
+        assert event != "command_sent" or count == BATCH, f"{step}: decided on {count} times"
+
+
+def done_by(system: System, service: str) -> int:
+    """How many commands the service has done, or, of the orchestrator, how many sagas have come to the next step."""
+    statement = (
+        "SELECT count(*) FROM saga_history WHERE event = 'command_sent' AND step = 'create_restaurant_ticket'"
+        if service == "order_service"
+        else "SELECT count(*) FROM saga_participant_memory WHERE outcome IS NOT NULL"
+    )
+    [(count,)] = system.rows(service, statement)
+    return int(count)
 
 
 @pytest.mark.parametrize(("moment", "service", "task"), COMPENSATING)

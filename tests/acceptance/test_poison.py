@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.support.toy.system import END_SECONDS, ORCHESTRATOR, PARTICIPANT, Toy, toy_system
+from tests.support.toy.system import (
+    END_SECONDS,
+    ORCHESTRATOR,
+    PARTICIPANT,
+    PARTICIPANT_IN_BATCHES,
+    Toy,
+    toy_system,
+)
 
 pytestmark = pytest.mark.slow
 INNOCENT = 30
@@ -45,14 +52,15 @@ def test_a_reply_that_kills_the_orchestrator_is_kept_and_the_others_of_its_batch
     assert task == "toy.work.response.success"
 
 
-def test_a_command_that_kills_its_participant_is_parked_and_the_others_are_done(toy: Toy) -> None:
+@pytest.mark.parametrize("participant", [PARTICIPANT, PARTICIPANT_IN_BATCHES], ids=["in threads", "in batches"])
+def test_a_command_that_kills_its_participant_is_parked_and_the_others_are_done(toy: Toy, participant: str) -> None:
     """Design rule 11; the others are counted once at most, for from its third delivery a suspect runs alone."""
     toy.launch(*data_with_one_bad(kill_handler=True))
     toy.start(ORCHESTRATOR)
-    toy.start(PARTICIPANT, wait=False)
-    deaths = toy.restart_whenever_it_dies_until_something_is_kept(PARTICIPANT, "TOY")
+    toy.start(participant, wait=False)
+    deaths = toy.restart_whenever_it_dies_until_something_is_kept(participant, "TOY")
     assert deaths <= 5
     toy.wait_until(lambda: toy.statuses()["succeeded"] == INNOCENT - 1, END_SECONDS, toy.all_logs)
-    assert toy.is_alive(PARTICIPANT)
+    assert toy.is_alive(participant)
     assert toy.rows("TOY", "SELECT count(*) FROM saga_kept_message") == [(1,)]
     assert toy.rows("TOY", "SELECT count(*) FROM saga_participant_memory WHERE parked = 'action'") == [(1,)]

@@ -1,8 +1,8 @@
 """`python -m tests.support.dying MOMENT TASK SERVICE`: a worker that kills itself at one exact line.
 
-MOMENT is `before_publish` (its transaction is committed, nothing is sent) or `after_publish` (sent and confirmed, the
-message that caused it not acknowledged); TASK is the name of a task that is being published then. With the service
-`launch` it is not a worker that dies but the process that starts a saga.
+MOMENT is `before_publish` (its transaction is committed, nothing is sent), `amid_publish` (half of the batch is sent)
+or `after_publish` (sent and confirmed, the messages that caused it not acknowledged); TASK is the name of a task that
+is being published then. With the service `launch` it is not a worker that dies but the process that starts a saga.
 """
 
 import importlib
@@ -21,8 +21,8 @@ publish = Publisher.publish
 def die_at(moment: str, task: str) -> None:
     def publish_or_die(self: Publisher, messages: Sequence[OutgoingMessage]) -> None:
         doomed = any(message.task == task for message in messages)
-        if doomed and moment == "after_publish":
-            publish(self, messages)
+        if doomed and moment != "before_publish":
+            publish(self, messages if moment == "after_publish" else messages[: len(messages) // 2])
         if doomed:
             os.kill(os.getpid(), signal.SIGKILL)
         publish(self, messages)

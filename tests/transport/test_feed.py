@@ -230,6 +230,16 @@ def test_what_a_killed_worker_had_fetched_comes_back_whole_after_the_visibility_
 
 
 @pytest.mark.redis
+def test_what_is_acknowledged_leaves_nothing_behind_in_redis(redis: Broker) -> None:
+    publish(redis, messages(numbered(30)))
+    with worker_on(redis) as worker:
+        worker.feed.acknowledge(received_all(worker, 30))
+        channel = worker.task_consumer.channel
+        with channel.conn_or_acquire() as client:
+            assert (client.hlen(channel.unacked_key), client.zcard(channel.unacked_index_key)) == (0, 0)
+
+
+@pytest.mark.redis
 @pytest.mark.rule(6)
 def test_a_worker_that_dies_inside_the_script_loses_nothing(redis: Broker) -> None:
     """It is one step for Redis, so there is no inside: what is popped is recorded, whether or not anybody reads it."""

@@ -20,6 +20,7 @@ from tests.support.workers import Workers
 
 ORCHESTRATOR = "tests.support.toy.orchestrator"
 PARTICIPANT = "tests.support.toy.participant"
+PARTICIPANT_IN_BATCHES = "tests.support.toy.participant_in_batches"
 END_SECONDS = 120.0
 
 
