@@ -11,6 +11,10 @@ from sagas_framework.vocabulary.command import Failure
 LONGEST_ASK_AGAIN_FACTOR = 10
 """Asking again doubles its interval up to this many times the step's own."""
 
+MOST_ASKS_SAVED = 3
+"""So often asking again is left out because of a crowded queue. What was never sent, or was lost, waits there for ever
+otherwise; and giving up counts only from an ask."""
+
 
 def next_due(definition: Definition, state: SagaState) -> float | None:
     """When this saga must be looked at although nothing arrives for it; None: never."""
@@ -69,12 +73,13 @@ def _ask_again_or_give_up(walk: Walk, name: str, step: StepState, crowded: froze
         ask_at = walk.now + node.ask_again_after_seconds
         walk.put(name, awaited=awaited._replace(unsent=False, ask_at=ask_at))
         walk.publish(name)
-    elif awaited.ask_at <= walk.now and crowded & {_queue_of(node, step), walk.definition.response_queue}:
-        walk.put(name, awaited=awaited._replace(ask_at=walk.now + node.ask_again_after_seconds))
     elif awaited.ask_at <= walk.now:
         factor = min(2**awaited.asks, LONGEST_ASK_AGAIN_FACTOR)
         ask_at = walk.now + node.ask_again_after_seconds * factor
         walk.put(name, awaited=awaited._replace(asks=awaited.asks + 1, ask_at=ask_at))
+        in_a_crowd = crowded & {_queue_of(node, step), walk.definition.response_queue}
+        if in_a_crowd and awaited.asks < MOST_ASKS_SAVED:
+            return
         walk.record("asked_again", name, step.attempt, asks=awaited.asks + 1)
         walk.publish(name, again=True)
 
