@@ -162,6 +162,9 @@ def test_what_would_speak_to_celery_is_an_ordinary_failure_where_celery_runs_no_
     worker(kitchen).handle(*commands(3))
     sent = worker(kitchen).answers()
     assert refused(sent) == [type(error).__name__] and sent.count(TICKET) == 2
+    kitchen.before_create = raising(error)
+    worker(kitchen).handle(incoming(CREATE, ASK, step="alone"))
+    assert refused(worker(kitchen).answers()) == [type(error).__name__]
 
 
 @pytest.mark.parametrize("operation", ["commit", "rollback", "close", "reset", "invalidate"])
@@ -576,6 +579,30 @@ def test_a_commit_whose_answer_was_lost_is_answered_from_memory(postgresql_kitch
     go_on_until_done(kitchen, held)
     assert worker(kitchen).answers() == [TICKET] * 3
     assert kitchen.notes() == ["created"] * 3 and len(kitchen.runs) == 3
+
+
+@pytest.mark.rule(9, 13)
+@pytest.mark.postgresql
+def test_bad_weather_in_the_careful_second_try_is_no_refusal_either(postgresql_kitchen: Kitchen) -> None:
+    """A neighbour's refusal made all of them run again; this time somebody meets a deadlock, inside his savepoint."""
+    kitchen, runs = postgresql_kitchen, list[str]()
+
+    def deadlock_on_the_second_run(context: HandlerContext) -> None:
+        runs.append(context.step)
+        if len(runs) == 2:
+            context.session.execute(text("DO $$ BEGIN RAISE EXCEPTION 'as it happens' USING ERRCODE = '40P01'; END $$"))
+
+    def work(context: HandlerContext) -> None:
+        only_for(1, deadlock_on_the_second_run)(context)
+        only_for(2, raising(LookupError("no such dish")))(context)
+
+    kitchen.before_create = work
+    held = held_by(kitchen, commands(3))
+    assert len(held) == 3 and worker(kitchen).answers() == []
+    go_on_until_done(kitchen, held)
+    sent = worker(kitchen).answers()
+    assert sent.count(TICKET) == 2 and refused(sent) == ["LookupError"]
+    assert kitchen.notes() == ["created"] * 2
 
 
 LOCK = text("SELECT 1 FROM app_order WHERE id = :id FOR UPDATE")

@@ -167,6 +167,15 @@ def test_after_a_rollback_the_same_session_starts_anew(bench: Bench) -> None:
     assert started(bench) == [2, 4, 6]
 
 
+def test_a_session_that_lives_long_remembers_no_saga_beyond_its_transaction(bench: Bench) -> None:
+    with Session(bench.engine) as session:
+        for end in (session.commit, session.rollback) * 3:
+            bench.start(OrderSaga, OrderData(1), session)
+            end()
+        (uncommitted,) = session.info.values()
+        assert uncommitted._sagas == []
+
+
 def raise_when(numbers: set[int]) -> Callable[[OrderData, StepContext], None]:
     def refuse(order: OrderData, step: StepContext) -> None:
         if order.order_id in numbers:

@@ -1,6 +1,7 @@
 """Each statement of storage by itself, with a second connection where it is about two."""
 
 import time
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -12,11 +13,13 @@ from sagas_framework.storage import instances, keeping, memory
 from sagas_framework.storage.database import reading
 from sagas_framework.storage.keeping import Kept
 from sagas_framework.storage.memory import Memory, MemoryKey
-from sagas_framework.storage.schema import deliveries, kept_messages, outbox
+from sagas_framework.storage.schema import deliveries, kept_messages, outbox, participant_memory
 from sagas_framework.storage.schema import instances as table
 from sagas_framework.transport.wire import OutgoingMessage
 from sagas_framework.vocabulary.identity import new_saga_id
+from tests.support.kitchen import somebody_waits
 from tests.support.orchestration import RecordingPublisher
+from tests.support.threads import until
 
 
 def row(number: int, **changes: Any) -> dict[str, Any]:
@@ -224,3 +227,28 @@ def test_taking_a_memory_makes_it_or_finds_it_as_it_was(engine: Engine) -> None:
         assert take(connection) == Memory(attempt=2, outcome="succeeded", reply={"a": None})
         other = MemoryKey("orders", "saga", "other")
         assert memory.take(connection, [other, key], 1.0)[other] == Memory()
+
+
+@pytest.mark.rule(3, 12)
+@pytest.mark.postgresql
+def test_memory_is_locked_in_the_order_of_its_keys_so_that_no_two_batches_wait_in_a_ring(
+    postgresql_engine: Engine,
+) -> None:
+    """Who waits for the first holds none of the later ones yet, in whatever order he asked for them."""
+    keys = [MemoryKey("orders", "a saga", f"step {number}") for number in range(5)]
+    with postgresql_engine.begin() as connection:
+        memory.take(connection, keys, 1.0)
+
+    def take_backwards() -> None:
+        with postgresql_engine.begin() as connection:
+            memory.take(connection, reversed(keys), 2.0)
+
+    waiting = Thread(target=take_backwards)
+    with postgresql_engine.begin() as holder:
+        memory.take(holder, keys[:1], 1.0)
+        waiting.start()
+        until(lambda: somebody_waits(postgresql_engine))
+        with postgresql_engine.begin() as another:
+            later = select(participant_memory).where(participant_memory.c.step != "step 0")
+            assert len(another.execute(later.with_for_update(nowait=True)).all()) == 4
+    waiting.join()
