@@ -12,6 +12,7 @@ from benchmarks.contenders import Ours, peer_beside
 from benchmarks.guard import guard
 from benchmarks.results import ResultsFile
 from benchmarks.sessions import Session, chosen, measure
+from benchmarks.simulate import simulate
 from benchmarks.tables import parts_table, session_table, storage_table, targets_table
 from benchmarks.workload import BATCH, BenchmarkFailed, Load, Mode, Pattern
 from local_stack.plan import CHECKOUT
@@ -126,6 +127,7 @@ def memory(sagas: int, out: Path | None) -> None:
 
 
 cli.add_command(guard)
+cli.add_command(simulate)
 
 
 def measure_all(sessions: Sequence[Session], runs: int | None, quick: bool, out: Path | None) -> None:
