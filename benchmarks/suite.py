@@ -43,7 +43,7 @@ class Kind:
         return self.theirs(CONTROL, "saga-framework 0.1, Celery as it comes", load, **AS_IT_COMES)
 
     def tuned(self, load: Load) -> Theirs:
-        return self.theirs(CONTROL, "saga-framework 0.1, tuned: solo pool, prefetch 64", load, TUNED)
+        return self.theirs(CONTROL, "saga-framework 0.1, tuned by us", load, TUNED)
 
     def theirs(self, peer: str, title: str, load: Load, name: str = "", **options: Any) -> Theirs:
         """A peer that needs a broker and keeps nothing."""
