@@ -53,8 +53,8 @@ def failed(self: Task, saga_id: Any, payload: Any) -> None:
 
 def note(task: Task, saga_id: Any, what: Any) -> None:
     line = json.dumps([task.name.rpartition(".")[2], saga_id, what, task.request.parent_id])
-    path = Path(os.environ["PLAIN_CELERY_NOTES"])
-    path.write_text(path.read_text() + line + "\n")
+    with Path(os.environ["PLAIN_CELERY_NOTES"]).open("a") as notes:  # its two threads may write at the same time
+        notes.write(line + "\n")
 
 
 if __name__ == "__main__":
