@@ -59,6 +59,9 @@ class Orchestrator:
 
         Leading local steps run at once, and what they raise, the caller gets. The first commands leave after the
         commit. With an `idempotency_key` that was used before, nothing happens and `created` is False.
+
+        The saga's own row is written as the last thing before that commit: the transaction that starts a saga cannot
+        read it, and a foreign key to it has to be deferrable.
         """
         definition = self.definitions.get(saga.name)
         if definition is None or definition.saga is not saga:
