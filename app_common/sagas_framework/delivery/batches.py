@@ -59,6 +59,7 @@ class Batches(ABC):
             for together, poison in self._parts(deliveries):
                 part = {*together, *poison}
                 applied = self.apply(together, poison)
+                self._suspects.clear([*together, *poison])
                 unsent += self._publish(applied, reasons)
                 hold += applied.locked
                 reasons += ["somebody else holds what they are about"] if applied.locked else []

@@ -1,6 +1,6 @@
 """The state of one saga, as values that are never changed in place, and its JSON form.
 
-Named tuples, because they are made by the dozen for every reply: a frozen dataclass takes five times as long to make.
+Named tuples, because they are made by the dozen for every reply: a frozen dataclass takes three times as long to make.
 """
 
 from __future__ import annotations

@@ -102,8 +102,6 @@ class Advancer:
             work = batch.run(load(connection), care)
             keeping.keep(connection, [*already_kept, *work.kept], now)
             keeping.add_to_outbox(connection, [vars(message) for message in work.unawaited], now)
-            kept_ids = [message.message_id for message in already_kept if message.message_id is not None]
-            keeping.forget_deliveries(connection, [*work.finished, *kept_ids])
         return work
 
     def definition_of(self, stored: StoredInstance) -> Definition | None:
@@ -141,8 +139,6 @@ class _Batch:
         open_instances: dict[str, Instance] = {}
         for arrival in loaded.arrivals:
             delivery = arrival.delivery
-            if delivery is not None and delivery.suspect:
-                work.finished.append(delivery.message_id)
             if delivery is not None and arrival.saga_id in loaded.locked:
                 work.locked.append(delivery)
                 continue

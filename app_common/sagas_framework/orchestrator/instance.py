@@ -30,10 +30,9 @@ class Work:
         default_factory=list
     )  # ids of messages, and the replies that caused them
     locked: list[Delivery] = field(default_factory=list)  # replies to sagas that somebody else holds
-    finished: list[str] = field(default_factory=list)  # ids of redelivered messages that are no poison after all
 
     def include(self, other: Work) -> None:
-        for name in ("history", "outgoing", "unawaited", "kept", "sources", "locked", "finished"):
+        for name in ("history", "outgoing", "unawaited", "kept", "sources", "locked"):
             getattr(self, name).extend(getattr(other, name))
         for saga_id, ids in other.asked_again.items():
             self.asked_again.setdefault(saga_id, set()).update(ids)

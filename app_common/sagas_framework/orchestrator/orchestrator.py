@@ -77,7 +77,7 @@ class Orchestrator:
         for definition in self.definitions.values():
             for name in _response_task_names(definition):
                 if name not in self.app.tasks:
-                    self.app.task(name=name, shared=False, Strategy=self._inbox.strategy)(_handled_in_batches)
+                    self._inbox.register(self.app, name)
 
     def due_sagas(self) -> DueSagas:
         """The chore that the delivery thread of a worker runs."""
@@ -102,8 +102,3 @@ def _response_task_names(definition: Definition) -> list[str]:
         for command in commands:
             names += [success_task_name(command.name), failure_task_name(command.name)]
     return names
-
-
-def _handled_in_batches(saga_id: str, payload: Any) -> None:
-    """The body of every response task; its Strategy handles the message before Celery would call this."""
-    raise NotImplementedError("response tasks are handled by the orchestrator's worker, not called")

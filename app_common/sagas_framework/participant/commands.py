@@ -58,22 +58,20 @@ class CommandBatches(Batches):
             if reply is not None:
                 done.outgoing.append(reply)
                 done.sources.append((reply.id, delivery))
-        self._set_aside([kept for _, kept in read if isinstance(kept, Kept)], [self._read(one) for one in poison])
-        self._suspects.clear([*deliveries, *poison])
+        self._set_aside([one for _, one in read if isinstance(one, Kept)] + [self._read(one) for one in poison])
         return done
 
-    def _set_aside(self, unreadable: Sequence[Kept], poison: Sequence[Order | Kept]) -> None:
-        if not unreadable and not poison:
+    def _set_aside(self, given: Sequence[Order | Kept]) -> None:
+        """What cannot be read, and commands that are not to be begun again."""
+        if not given:
             return
         with self._engine.begin() as connection:
-            keeping.keep(connection, unreadable, time.time())
-            for order in poison:
-                if isinstance(order, Order):
-                    park(connection, order)
+            for one in given:
+                if isinstance(one, Order):
+                    park(connection, one)
                 else:
-                    keeping.keep(connection, [order], time.time())
-        for kept in unreadable:
-            logger.warning("kept for the operator: %s %s: %s", kept.task, kept.message_id, kept.reason)
+                    keeping.keep(connection, [one], time.time())
+                    logger.warning("kept for the operator: %s %s: %s", one.task, one.message_id, one.reason)
 
     def _read(self, delivery: Delivery) -> Order | Kept:
         try:
@@ -89,3 +87,4 @@ def park(connection: Connection, order: Order) -> None:
     memory.take(connection, [order.key], now)
     memory.park(connection, order.key, order.place.direction)
     keeping.keep(connection, [order.kept(POISON)], now)
+    logger.warning("%s of saga %s waits with the operator: %s", order.task, order.saga_id, POISON)

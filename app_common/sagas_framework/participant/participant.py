@@ -36,7 +36,6 @@ WEATHER_RETRY_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 _ATTRIBUTE = "sagas_participant"  # of the Celery app: where a task finds its participant
 
-
 CELERY_OWN = (Retry, Ignore, Reject)
 """What a handler that Celery runs may raise to speak to Celery itself."""
 
@@ -78,8 +77,7 @@ class Participant:
             for function, marked in marked_in(module):
                 work = work_of(function, marked)
                 self._works[work.task] = work
-                task = self.app.task(name=work.task, shared=False, Strategy=inbox.strategy)(_handled_in_batches)
-                task.__doc__ = function.__doc__
+                inbox.register(self.app, work.task, function.__doc__)
 
     def _register(self, work: Work, function: Callable[..., Any]) -> None:
         def task_body(task: Task, saga_id: Any, payload: Any) -> None:
@@ -132,7 +130,6 @@ class Participant:
         assert self.engine is not None  # without a database nothing was counted
         with self.engine.begin() as connection:
             park(connection, order)
-        logger.warning("%s of saga %s waits with the operator", order.task, order.saga_id)
 
     def _send(self, order: Order, answer: Answer | None) -> None:
         if answer is None:
@@ -152,11 +149,6 @@ class Participant:
                 logger.warning("%s of saga %s: %s; again in %.2f s", order.task, order.saga_id, error, pause)
                 time.sleep(pause)
         return self._answers.to([order])[0]
-
-
-def _handled_in_batches(saga_id: str, payload: Any) -> None:
-    """The body of a task whose commands are gathered; its Strategy handles them before Celery would call this."""
-    raise NotImplementedError("these commands are handled by the participant's worker, not called")
 
 
 def participant_of(app: Celery) -> Participant:

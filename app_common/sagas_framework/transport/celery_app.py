@@ -17,7 +17,7 @@ HANDLER_THREADS = 4
 HANDLER_PREFETCH_PER_THREAD = 4
 REDIS_RESTORE_INTERVAL_SECONDS = 1
 GARBAGE_THRESHOLD = 20_000
-"""A batch makes some ten thousand objects and drops them all; Python would look for cycles among them every 700."""
+"""A batch makes many objects and drops them all: looking for cycles every 700 of them, as Python does, finds none."""
 DEFAULT_VISIBILITY_TIMEOUT_SECONDS = 300.0
 BROKER_SCHEMES = ("amqp", "amqps", "pyamqp", "redis", "rediss", "redis+socket")
 _TESTS_ONLY = "memory"  # kombu's broker inside one process; no worker of ours runs on it

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from celery import Celery
 from celery.worker import state
 
 from sagas_framework.errors import ConfigurationError
@@ -50,6 +51,11 @@ class Inbox:
         self._feed: Feed | None = None
         self._not_before = 0.0
         self._backoff_seconds = FIRST_BACKOFF_SECONDS
+
+    def register(self, app: Celery, name: str, doc: str | None = None) -> None:
+        """Makes a task of the app whose messages come here."""
+        task = app.task(name=name, shared=False, Strategy=self.strategy)(_gathered)
+        task.__doc__ = doc
 
     def strategy(self, task: Any, app: Any, consumer: Any) -> Callable[..., None]:
         """Celery's Task.Strategy: called for each task whenever the consumer (re)starts."""
@@ -118,6 +124,11 @@ class Inbox:
         if feed is self._feed:  # else they are void, like the buffer's
             self._buffer += held  # behind the others: whoever waits for a lock holds up nobody
             self._tick()
+
+
+def _gathered(saga_id: str, payload: Any) -> None:
+    """The body of every such task; its Strategy takes the message before Celery would call this."""
+    raise NotImplementedError("these messages are gathered by a worker of the framework, not called")
 
 
 def _worker_is_stopping() -> bool:
