@@ -12,9 +12,20 @@ from sagas_framework.definition.steps import (
     PIVOT,
     RETRIABLE,
     AsyncStep,
+    Sleep,
     StepContext,
     SyncStep,
+    WaitForSignal,
     send,
+)
+from sagas_framework.definition.structure import (
+    FAIL_FAST,
+    WAIT_ALL,
+    child_saga,
+    choice,
+    include,
+    parallel,
+    when,
 )
 from sagas_framework.engine.state import SagaStatus
 from sagas_framework.errors import (
@@ -38,8 +49,10 @@ from sagas_framework.vocabulary.names import failure_task_name, success_task_nam
 
 __all__ = [
     "COMPENSATABLE",
+    "FAIL_FAST",
     "PIVOT",
     "RETRIABLE",
+    "WAIT_ALL",
     "AsyncStep",
     "Broker",
     "Command",
@@ -55,18 +68,25 @@ __all__ = [
     "SagaHandle",
     "SagaStatus",
     "SagasError",
+    "Sleep",
     "StepContext",
     "SyncStep",
     "TransientError",
     "UnknownSaga",
+    "WaitForSignal",
+    "child_saga",
+    "choice",
     "create_orchestrator",
     "create_participant",
     "failure_task_name",
     "handles",
+    "include",
+    "parallel",
     "reading_session",
     "saga_step_handler",
     "send",
     "step_context",
     "success_task_name",
     "upgrade_database",
+    "when",
 ]

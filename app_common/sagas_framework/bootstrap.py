@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
+from sagas_framework.definition.compiler import compile_saga
 from sagas_framework.definition.graph import (
     DEFAULT_ASK_AGAIN_AFTER_SECONDS,
     DEFAULT_GIVE_UP_AFTER_SECONDS,
     Timing,
-    compile_saga,
 )
 from sagas_framework.definition.saga import Saga
 from sagas_framework.delivery.rejected import keep_what_celery_rejects

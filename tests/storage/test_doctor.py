@@ -8,7 +8,8 @@ from celery import Celery
 from sqlalchemy import Engine, event, insert, update
 
 from sagas_framework import Broker
-from sagas_framework.definition.graph import Definition, Timing, compile_saga
+from sagas_framework.definition.compiler import compile_saga
+from sagas_framework.definition.graph import Definition, Timing
 from sagas_framework.operations import Finding, examine
 from sagas_framework.operations.process import Process
 from sagas_framework.storage import keeping, memory

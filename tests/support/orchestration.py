@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Engine, event, select
 from sqlalchemy.orm import Session, scoped_session
 
 from sagas_framework import Failure, Saga, SagaHandle
-from sagas_framework.definition.graph import Timing, compile_saga
+from sagas_framework.definition.compiler import compile_saga
+from sagas_framework.definition.graph import Timing
 from sagas_framework.engine.protocol import Cancel, Pause, Resume, Retry
 from sagas_framework.engine.state import SagaState
 from sagas_framework.errors import PublishFailed

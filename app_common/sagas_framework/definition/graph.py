@@ -1,25 +1,39 @@
-"""A definition as the engine reads it: a graph of steps, validated when it is built.
+"""A definition as the engine reads it: a graph of steps.
 
 A step is ready when all it comes after are done; compensation walks the same edges backwards. A sequence is the
-simplest such graph.
+simplest such graph. Where branches part and meet again stand nodes of their own: a choice, which remembers what was
+chosen, and joins, which do nothing but keep the number of edges small.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, get_type_hints
+from functools import cached_property
+from typing import Any
 
 from sagas_framework.definition.retry import RetryPolicy
-from sagas_framework.definition.saga import Saga, data_type_of
-from sagas_framework.definition.steps import AsyncStep, Send, Step, StepKind, SyncStep
+from sagas_framework.definition.saga import Saga
+from sagas_framework.definition.steps import AsyncStep, Send, Step, StepKind, WaitForSignal
+from sagas_framework.definition.structure import ChildStep, Choice
 from sagas_framework.errors import DefinitionError
+from sagas_framework.vocabulary.command import Command
 
 DEFAULT_ASK_AGAIN_AFTER_SECONDS = 30.0
 DEFAULT_GIVE_UP_AFTER_SECONDS = 3600.0
-MAX_NAME_CHARACTERS = 120
-_HOOKS = ("on_saga_success", "on_saga_failure", "on_compensation_failure")
+
+
+class Work(StrEnum):
+    """What doing a step takes."""
+
+    NOTHING = "nothing"  # a join, or a step that only compensates
+    LOCAL = "local"
+    COMMAND = "command"  # awaited
+    DISPATCH = "dispatch"  # a command that nobody awaits
+    CHOICE = "choice"
+    SIGNAL = "signal"
+    SLEEP = "sleep"
 
 
 class Undo(StrEnum):
@@ -45,28 +59,101 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class Place:
+    """In which branch of a parallel a node stands."""
+
+    parallel: str
+    branch: int
+    fail_fast: bool
+
+
+@dataclass(frozen=True)
 class Node:
-    """One step with its place in the graph, everything that defaults filled in."""
+    """One step with its place in the graph, everything that defaults filled in.
+
+    `step` is what was declared: None for a join, the choice itself for a choice. `branches` says, for a choice, which
+    nodes stand in which branch. `view` picks the part of the saga's data that an included step works on.
+    """
 
     name: str
     kind: StepKind
-    after: tuple[str, ...]
-    before: tuple[str, ...]
-    remote: bool
-    has_action: bool
-    undo: Undo
-    retry: RetryPolicy
-    undo_retry: RetryPolicy
-    ask_again_after_seconds: float
-    give_up_after_seconds: float
-    step: Step
+    work: Work
+    undo: Undo = Undo.NOTHING
+    after: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    places: tuple[Place, ...] = ()
+    step: Step | Choice | None = None
+    branches: Mapping[str, tuple[str, ...]] | None = None
+    view: Callable[[Any], Any] | None = None
+    calls_back: bool = False  # there is a function for the reply or the signal
+    tells_failure: bool = False  # there is a function for the failure
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    undo_retry: RetryPolicy = field(default_factory=RetryPolicy)
+    ask_again_after_seconds: float = DEFAULT_ASK_AGAIN_AFTER_SECONDS
+    give_up_after_seconds: float = DEFAULT_GIVE_UP_AFTER_SECONDS
+    timeout_seconds: float | None = None
+
+    @property
+    def remote(self) -> bool:
+        """Whether it is done elsewhere, and answered."""
+        return self.work is Work.COMMAND
+
+    @property
+    def has_action(self) -> bool:
+        return self.work is not Work.NOTHING
+
+    @property
+    def is_join(self) -> bool:
+        return self.step is None
+
+    @property
+    def is_child(self) -> bool:
+        return isinstance(self.step, ChildStep)
 
     @property
     def may_give_up(self) -> bool:
-        """Whether silence may end the waiting: never where success could then no longer be undone."""
+        """Whether silence may end the waiting: never where success could then no longer be undone, nor for a child,
+        which is known to be alive."""
+        if self.is_child:
+            return False
         if self.kind is StepKind.PIVOT:
             return self.undo is not Undo.NOTHING
         return self.kind is StepKind.COMPENSATABLE
+
+    @property
+    def compensation(self) -> Any:
+        return None if self.step is None or isinstance(self.step, Choice) else self.step.compensation
+
+    @property
+    def command(self) -> Command | None:
+        return self.step.command if isinstance(self.step, AsyncStep) else None
+
+    @property
+    def undo_command(self) -> Command | None:
+        return self.compensation.command if isinstance(self.compensation, Send) else None
+
+    @property
+    def compensated_elsewhere(self) -> bool:
+        """Whether who compensates has never heard of the action: it was local, or another participant's."""
+        undo = self.undo_command
+        return undo is not None and (self.command is None or self.command.queue != undo.queue)
+
+
+@dataclass(frozen=True)
+class Fork:
+    """Branches as they were written, for whoever draws them.
+
+    `gate` is the node of a choice (None: a parallel), `join` the one where the branches meet.
+    """
+
+    gate: str | None
+    join: str
+    branches: tuple[tuple[str, Outline], ...]  # a label for each
+    fail_fast: bool = False
+
+
+Outline = tuple["str | Fork", ...]
+"""A sequence as it was written: names of nodes, and forks."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +163,7 @@ class Definition:
     name: str
     response_queue: str
     nodes: Mapping[str, Node]
+    outline: Outline
     deadline_seconds: float | None
     data_type: type[Any]
     saga: type[Saga[Any]]
@@ -85,146 +173,15 @@ class Definition:
     @property
     def queues(self) -> frozenset[str]:
         """Every queue that its commands and replies travel through."""
-        asked = [part for node in self.nodes.values() for part in (node.step, node.step.compensation)]
-        return frozenset(
-            {self.response_queue, *(one.command.queue for one in asked if isinstance(one, (AsyncStep, Send)))}
-        )
+        asked = (command for node in self.nodes.values() for command in (node.command, node.undo_command))
+        return frozenset({self.response_queue, *(command.queue for command in asked if command is not None)})
 
+    @cached_property
+    def children(self) -> Mapping[str, type[Saga[Any]]]:
+        """The sagas that are steps of this one."""
+        return {name: node.step.child for name, node in self.nodes.items() if isinstance(node.step, ChildStep)}
 
-def compile_saga(saga: type[Saga[Any]], timing: Timing = Timing()) -> Definition:
-    """The validated graph of a saga class; refuses what cannot work and says why."""
-    steps = list(getattr(saga, "steps", ()))
-    if not steps:
-        raise DefinitionError("it has no steps", saga=saga.name)
-    if len(saga.name) > MAX_NAME_CHARACTERS:
-        raise DefinitionError(f"its name is longer than {MAX_NAME_CHARACTERS} characters", saga=saga.name)
-    if not getattr(saga, "response_queue", None):
-        raise DefinitionError("it names no response_queue", saga=saga.name)
-    _refuse_bad_times(saga)
-    _refuse_bad_names(saga.name, steps)
-    _refuse_forgotten_send(saga.name, steps)
-    kinds = _kinds_in_order(saga.name, steps)
-    nodes: dict[str, Node] = {}
-    for position, step in enumerate(steps):
-        nodes[step.name] = _node(
-            step,
-            kinds[position],
-            after=(steps[position - 1].name,) if position else (),
-            before=(steps[position + 1].name,) if position + 1 < len(steps) else (),
-            saga=saga,
-            timing=timing,
-        )
-    return Definition(
-        saga.name,
-        saga.response_queue,
-        nodes,
-        saga.deadline_seconds,
-        data_type_of(saga),
-        saga,
-        last=tuple(name for name, node in nodes.items() if not node.before),
-        hooks=frozenset(name for name in _HOOKS if getattr(saga, name) is not getattr(Saga, name)),
-    )
-
-
-def _refuse_bad_times(saga: type[Saga[Any]]) -> None:
-    for name in ("deadline_seconds", "ask_again_after_seconds", "give_up_after_seconds"):
-        seconds = getattr(saga, name)
-        if seconds is not None and seconds <= 0:
-            raise DefinitionError(f"its {name} must be positive, not {seconds}", saga=saga.name)
-
-
-def _refuse_forgotten_send(saga: str, steps: Sequence[Step]) -> None:
-    """`compensation=ticket_to_reject` looks right, and would build a payload that nobody sends."""
-    for step in steps:
-        if callable(step.compensation) and is_dataclass(_return_type(step.compensation)):
-            raise DefinitionError(
-                f"its compensation {getattr(step.compensation, '__name__', '?')} returns a payload; "
-                "write compensation=send(command, function) to send it",
-                saga=saga,
-                step=step.name,
-            )
-
-
-def _return_type(function: Any) -> Any:
-    try:
-        return get_type_hints(function).get("return")
-    except (NameError, TypeError):  # an annotation that cannot be looked up now says nothing
-        return None
-
-
-def _refuse_bad_names(saga: str, steps: Sequence[Any]) -> None:
-    seen: set[str] = set()
-    for step in steps:
-        if not isinstance(step, (SyncStep, AsyncStep)):
-            raise DefinitionError(f"{step!r} is not a step; write SyncStep(...) or AsyncStep(...)", saga=saga)
-        if step.name in seen:
-            problem = "another step has the same name; replies could not be told apart"
-            raise DefinitionError(problem, saga=saga, step=step.name)
-        if len(step.name) > MAX_NAME_CHARACTERS:
-            raise DefinitionError(
-                f"its name is longer than {MAX_NAME_CHARACTERS} characters", saga=saga, step=step.name
-            )
-        seen.add(step.name)
-
-
-def _kinds_in_order(saga: str, steps: Sequence[Step]) -> list[StepKind]:
-    """Compensatable steps, then at most one pivot, then retriable ones; a kind left open follows from the place."""
-    kinds: list[StepKind] = []
-    decided_by: str | None = None  # the pivot or the first retriable step: what comes after it is never undone
-    for step in steps:
-        kind = step.kind or (StepKind.RETRIABLE if decided_by else StepKind.COMPENSATABLE)
-        if decided_by and kind is not StepKind.RETRIABLE:
-            raise DefinitionError(
-                f"a {kind.value} step cannot come after {decided_by!r}: nothing is undone from there on. "
-                "Move it before, or make it retriable",
-                saga=saga,
-                step=step.name,
-            )
-        if kind is StepKind.RETRIABLE and step.compensation is not None:
-            raise DefinitionError(
-                "a retriable step must not have a compensation: what comes after the pivot is retried and never undone",
-                saga=saga,
-                step=step.name,
-            )
-        if kind is not StepKind.COMPENSATABLE and decided_by is None:
-            decided_by = step.name
-        kinds.append(kind)
-    return kinds
-
-
-def _node(
-    step: Step,
-    kind: StepKind,
-    *,
-    after: tuple[str, ...],
-    before: tuple[str, ...],
-    saga: type[Saga[Any]],
-    timing: Timing,
-) -> Node:
-    ask_again = saga.ask_again_after_seconds or timing.ask_again_after_seconds
-    give_up = saga.give_up_after_seconds or timing.give_up_after_seconds
-    if isinstance(step, AsyncStep):
-        ask_again = step.ask_again_after_seconds or ask_again
-        give_up = step.give_up_after_seconds or give_up
-    return Node(
-        name=step.name,
-        kind=kind,
-        after=after,
-        before=before,
-        remote=isinstance(step, AsyncStep),
-        has_action=not isinstance(step, SyncStep) or step.action is not None,
-        undo=_undo_of(step),
-        retry=step.retry,
-        undo_retry=step.compensation.retry if isinstance(step.compensation, Send) else step.retry,
-        ask_again_after_seconds=ask_again,
-        give_up_after_seconds=give_up,
-        step=step,
-    )
-
-
-def _undo_of(step: Step) -> Undo:
-    if step.compensation is None:
-        return Undo.NOTHING
-    if isinstance(step.compensation, Send):
-        return Undo.AWAITED if step.compensation.awaited else Undo.UNAWAITED
-    return Undo.LOCAL
+    @cached_property
+    def signals(self) -> Mapping[str, WaitForSignal]:
+        """The steps that wait for a signal of their name."""
+        return {name: node.step for name, node in self.nodes.items() if isinstance(node.step, WaitForSignal)}

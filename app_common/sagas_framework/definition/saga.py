@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import is_dataclass
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
-from sagas_framework.definition.steps import Step, StepContext
+from sagas_framework.definition.steps import StepContext
 from sagas_framework.errors import DefinitionError
 from sagas_framework.vocabulary.command import Failure
 
@@ -22,7 +22,7 @@ class Saga(Generic[Data]):
 
     name: ClassVar[str]
     response_queue: ClassVar[str]
-    steps: ClassVar[Sequence[Step]]
+    steps: ClassVar[Sequence[Any]]  # of definition.structure.Element, which cannot be named here: it may hold sagas
     deadline_seconds: ClassVar[float | None] = None
     ask_again_after_seconds: ClassVar[float | None] = None
     give_up_after_seconds: ClassVar[float | None] = None
@@ -31,8 +31,9 @@ class Saga(Generic[Data]):
         super().__init_subclass__(**kwargs)
         cls.name = cls.__dict__.get("name", cls.__name__)
 
-    def on_saga_success(self, data: Data, step: StepContext) -> None:
-        """Called once, when the last step has succeeded."""
+    def on_saga_success(self, data: Data, step: StepContext) -> Data | None:
+        """Called once, when the last step has succeeded. It may return new data."""
+        return None
 
     def on_saga_failure(self, data: Data, failure: Failure, step: StepContext) -> None:
         """Called once, when everything that was done has been undone. `step.step` is the step that failed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,8 @@ class StepContext:
     step: str
     attempt: int
     session: Session
+    undoes: int | None = None
+    """For a compensation: which attempt of the action it undoes."""
 
 
 StepFunction = Callable[[Any, StepContext], Any]
@@ -79,8 +81,7 @@ class SyncStep:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
     def __post_init__(self) -> None:
-        if not self.name:
-            raise DefinitionError("a step needs a name")
+        _refuse_no_name(self.name)
         if self.action is None and self.compensation is None:
             raise DefinitionError("it has neither an action nor a compensation: it would do nothing", step=self.name)
 
@@ -91,6 +92,9 @@ class AsyncStep:
 
     `action` returns the payload to send. `ask_again_after_seconds` is how long to wait before the same attempt is
     sent once more (doubling); `give_up_after_seconds` ends the waiting for a step that can be undone.
+
+    `awaited=False` is fire and forget: the command is sent at least once and the saga goes on at once. Nobody learns
+    whether it was done, or refused; only for what the saga's outcome does not depend on.
     """
 
     name: str
@@ -103,14 +107,66 @@ class AsyncStep:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     ask_again_after_seconds: float | None = None
     give_up_after_seconds: float | None = None
+    awaited: bool = True
 
     def __post_init__(self) -> None:
-        if not self.name:
-            raise DefinitionError("a step needs a name")
+        _refuse_no_name(self.name)
         for name in ("ask_again_after_seconds", "give_up_after_seconds"):
-            seconds = getattr(self, name)
-            if seconds is not None and seconds <= 0:
-                raise DefinitionError(f"{name} must be positive, not {seconds}", step=self.name)
+            _refuse_not_positive(self.name, name, getattr(self, name))
+        if not self.awaited and (self.on_success or self.on_failure):
+            problem = "nobody awaits its answer (awaited=False): its on_success and on_failure would never be called"
+            raise DefinitionError(problem, step=self.name)
 
 
-Step = SyncStep | AsyncStep
+@dataclass(frozen=True)
+class WaitForSignal:
+    """A step that waits until somebody says that it may go on: `orchestrator.signal(saga_id, name, payload)`.
+
+    The signal bears the step's name; one that comes early is kept until the step begins. `action` runs when the waiting
+    begins (to put it on somebody's list, say), `on_signal` when it ends: it may raise, which fails the step. When
+    `timeout_seconds` pass without a signal the step fails.
+    """
+
+    name: str
+    payload: type[Any] = dict
+    action: StepFunction | None = None
+    on_signal: ReplyFunction | None = None
+    compensation: StepFunction | Send | None = None
+    timeout_seconds: float | None = None
+    kind: StepKind | None = None
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+    def __post_init__(self) -> None:
+        _refuse_no_name(self.name)
+        _refuse_not_positive(self.name, "timeout_seconds", self.timeout_seconds)
+        if self.payload is not dict and not is_dataclass(self.payload):
+            raise DefinitionError(f"its payload must be a dataclass or dict, not {self.payload!r}", step=self.name)
+
+
+@dataclass(frozen=True)
+class Sleep:
+    """A step that lets time pass: a number of seconds, or a function of the saga's data that returns one."""
+
+    name: str
+    seconds: float | StepFunction
+    kind: StepKind | None = None
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    compensation: None = None
+
+    def __post_init__(self) -> None:
+        _refuse_no_name(self.name)
+        if not callable(self.seconds):
+            _refuse_not_positive(self.name, "seconds", self.seconds)
+
+
+Step = SyncStep | AsyncStep | WaitForSignal | Sleep
+
+
+def _refuse_no_name(name: str) -> None:
+    if not name:
+        raise DefinitionError("a step needs a name")
+
+
+def _refuse_not_positive(step: str, name: str, seconds: float | None) -> None:
+    if seconds is not None and not 0 < seconds < float("inf"):
+        raise DefinitionError(f"{name} must be positive, not {seconds}", step=step)

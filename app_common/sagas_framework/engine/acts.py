@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from sagas_framework.engine import backward
 from sagas_framework.engine.clock import try_again
-from sagas_framework.engine.protocol import Refuse, UserCode
+from sagas_framework.engine.protocol import UserCode
 from sagas_framework.engine.state import Phase, StepState
 from sagas_framework.engine.walk import Walk
 from sagas_framework.vocabulary.command import Failure
@@ -11,7 +12,7 @@ from sagas_framework.vocabulary.command import Failure
 
 def retry(walk: Walk, reason: str) -> None:
     if walk.saga.ended or walk.saga.paused:
-        walk.effects.append(Refuse("it has ended" if walk.saga.ended else "it is paused; resume it first"))
+        walk.refuse("it has ended" if walk.saga.ended else "it is paused; resume it first")
         return
     walk.record("operator_retry", reason=reason)
     for name, step in list(walk.steps.items()):
@@ -40,19 +41,19 @@ def _unstick(walk: Walk, name: str, step: StepState) -> None:
 
 def cancel(walk: Walk, reason: str) -> None:
     if walk.saga.ended:
-        walk.effects.append(Refuse("it has ended"))
+        walk.refuse("it has ended")
     elif walk.saga.failing:
-        walk.effects.append(Refuse("it is being compensated already"))
+        walk.refuse("it is being compensated already")
     elif walk.past_no_return():
-        walk.effects.append(Refuse("it is past its point of no return; it can only go forward (see `sagas retry`)"))
+        walk.refuse("it is past its point of no return; it can only go forward (see `sagas retry`)")
     else:
         walk.record("cancelled", walk.saga.current_step, reason=reason)
-        walk.fail(walk.saga.current_step, Failure("SagaCancelled", reason))
+        backward.fail(walk, walk.saga.current_step, Failure("SagaCancelled", reason))
 
 
 def pause(walk: Walk, reason: str) -> None:
     if walk.saga.ended or walk.saga.paused:
-        walk.effects.append(Refuse("it has ended" if walk.saga.ended else "it is paused already"))
+        walk.refuse("it has ended" if walk.saga.ended else "it is paused already")
         return
     walk.record("paused", reason=reason)
     walk.change(paused=True)
@@ -60,7 +61,7 @@ def pause(walk: Walk, reason: str) -> None:
 
 def resume(walk: Walk, reason: str) -> None:
     if not walk.saga.paused:
-        walk.effects.append(Refuse("it is not paused"))
+        walk.refuse("it is not paused")
         return
     walk.record("resumed", reason=reason)
     walk.change(paused=False)

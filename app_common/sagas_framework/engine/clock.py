@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sagas_framework.definition.graph import Definition, Node
-from sagas_framework.definition.steps import AsyncStep, Send
+from sagas_framework.engine import backward, forward
 from sagas_framework.engine.state import Phase, SagaState, StepState
 from sagas_framework.engine.walk import Walk
 from sagas_framework.vocabulary.command import Failure
@@ -22,8 +22,7 @@ def next_due(definition: Definition, state: SagaState) -> float | None:
         return None
     times = [] if state.deadline_at is None else [state.deadline_at]
     for name, step in state.steps.items():
-        if step.retry_at is not None:
-            times.append(step.retry_at)
+        times += [at for at in (step.retry_at, step.until) if at is not None]
         if step.awaited is not None:
             times.append(step.awaited.ask_at)
             give_up_at = _give_up_at(definition.nodes[name], step)
@@ -49,15 +48,17 @@ def look_at_the_clock(walk: Walk, crowded: frozenset[str]) -> None:
             try_again(walk, name)
         elif step.awaited is not None:
             _ask_again_or_give_up(walk, name, step, crowded)
+        elif step.until is not None and step.until <= walk.now:
+            forward.waited_long_enough(walk, name)
     if walk.saga.deadline_at is not None and walk.saga.deadline_at <= walk.now:
         _deadline_passed(walk)
 
 
 def try_again(walk: Walk, name: str) -> None:
     if walk.step(name).phase is Phase.UNDOING:
-        walk.call_compensation(name)
+        backward.call_compensation(walk, name)
     else:
-        walk.call_action(name)
+        forward.call_action(walk, name)
 
 
 def _ask_again_or_give_up(walk: Walk, name: str, step: StepState, crowded: frozenset[str]) -> None:
@@ -68,7 +69,7 @@ def _ask_again_or_give_up(walk: Walk, name: str, step: StepState, crowded: froze
         failure = Failure(type="NoReply", message=f"no reply after {awaited.asks + 1} asks; it may have been done")
         walk.record("gave_up", name, step.attempt, failure=failure.to_wire())
         walk.settle(name, Phase.UNKNOWN, failure=failure)
-        walk.fail(name, failure)
+        backward.turn(walk, name, failure)
     elif awaited.unsent:
         ask_at = walk.now + node.ask_again_after_seconds
         walk.put(name, awaited=awaited._replace(unsent=False, ask_at=ask_at))
@@ -86,8 +87,8 @@ def _ask_again_or_give_up(walk: Walk, name: str, step: StepState, crowded: froze
 
 def _queue_of(node: Node, step: StepState) -> str | None:
     """Where the awaited command was sent."""
-    asked = node.step.compensation if step.phase is Phase.UNDOING else node.step
-    return asked.command.queue if isinstance(asked, (AsyncStep, Send)) else None
+    command = node.undo_command if step.phase is Phase.UNDOING else node.command
+    return None if command is None else command.queue
 
 
 def _deadline_passed(walk: Walk) -> None:
@@ -99,7 +100,8 @@ def _deadline_passed(walk: Walk) -> None:
         walk.change(overdue=True)
     else:
         seconds = walk.definition.deadline_seconds
-        walk.fail(walk.saga.current_step, Failure("DeadlineExceeded", f"the saga did not end within {seconds} seconds"))
+        failure = Failure("DeadlineExceeded", f"the saga did not end within {seconds} seconds")
+        backward.fail(walk, walk.saga.current_step, failure)
 
 
 def remember_confirmed(walk: Walk, message_ids: frozenset[str]) -> None:

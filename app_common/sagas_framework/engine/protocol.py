@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from sagas_framework.engine.state import Asked
 from sagas_framework.vocabulary.command import Failure
 from sagas_framework.vocabulary.identity import Direction
 
@@ -27,7 +28,10 @@ class UserCode(StrEnum):
 
 @dataclass(frozen=True)
 class Call:
-    """Call user code; `argument` is the reply or the failure it is given. Answer with Returned or Raised."""
+    """Call user code. Answer with Returned or Raised.
+
+    `argument` is the reply or the failure it is given, or which attempt of the action a compensation undoes.
+    """
 
     code: UserCode
     step: str | None
@@ -52,8 +56,17 @@ class Dispatch:
     """Send a command that nobody awaits: it goes through the outbox."""
 
     step: str
+    direction: Direction
     attempt: int
     payload: Any
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Tell the saga whose child this is how it ended; a success carries the saga's data."""
+
+    asked: Asked
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True)
@@ -80,12 +93,12 @@ class Foreign:
 
 @dataclass(frozen=True)
 class Refuse:
-    """The operator's act does not fit the state; nothing was changed."""
+    """The operator's act, or the signal, does not fit the state; nothing was changed."""
 
     reason: str
 
 
-Effect = Call | Publish | Dispatch | Record | Stale | Foreign | Refuse
+Effect = Call | Publish | Dispatch | Answer | Record | Stale | Foreign | Refuse
 
 
 # ---- inputs ------------------------------------------------------------------------------------------------
@@ -100,7 +113,7 @@ class Start:
 class Returned:
     now: float
     call: Call
-    value: Any = None  # the encoded payload, where the call was to build one
+    value: Any = None  # the encoded payload, the label of the chosen branch, the seconds to sleep
 
 
 @dataclass(frozen=True)
@@ -175,4 +188,24 @@ class Resume:
     reason: str
 
 
-Input = Start | Returned | Raised | Reply | Unhandled | Tick | Confirmed | Retry | Cancel | Pause | Resume
+@dataclass(frozen=True)
+class Signal:
+    """Somebody says that the step of this name may go on; the payload is checked already."""
+
+    now: float
+    name: str
+    payload: Any = None
+
+
+@dataclass(frozen=True)
+class Summons:
+    """The saga whose child this is asks for it (ACTION), or wants it undone (COMPENSATION)."""
+
+    now: float
+    asked: Asked
+    direction: Direction
+    redelivered: bool = False
+
+
+Act = Retry | Cancel | Pause | Resume | Signal
+Input = Start | Returned | Raised | Reply | Unhandled | Tick | Confirmed | Act | Summons

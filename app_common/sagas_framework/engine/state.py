@@ -34,6 +34,12 @@ class Phase(StrEnum):
     UNKNOWN = "unknown"  # given up in silence: it may have been done
     UNDOING = "undoing"
     UNDONE = "undone"
+    SKIPPED = "skipped"  # another branch was chosen, or the saga turned round before it did anything
+
+
+NOT_IN_FORCE = (Phase.WAITING, Phase.FAILED, Phase.UNDONE, Phase.SKIPPED)
+PASSED = (Phase.DONE, Phase.SKIPPED)
+UNDER_WAY = (Phase.ACTING, Phase.CONFIRMING)
 
 
 class Awaited(NamedTuple):
@@ -58,6 +64,17 @@ class StepState(NamedTuple):
     stuck: bool = False
     failure: Failure | None = None
     reply: Any = None  # kept only until on_success has succeeded
+    until: float | None = None  # when its sleep, or its waiting for a signal, is over
+    dormant: bool = False  # it waits for a signal or for time, and nobody works on it meanwhile
+    chosen: str | None = None  # by a choice, once and for all
+
+
+class Asked(NamedTuple):
+    """The command that made this saga a child: what its end answers. `place` is that command's header."""
+
+    task: str
+    message_id: str
+    place: Mapping[str, Any]
 
 
 class SagaState(NamedTuple):
@@ -73,6 +90,9 @@ class SagaState(NamedTuple):
     overdue: bool = False  # the deadline passed after the point of no return
     closing_failure: Failure | None = None  # the hook at the end raised
     paused: bool = False
+    halted: tuple[str, ...] = ()  # steps that have failed while the branches beside them may still finish
+    signals: Mapping[str, Any] = MappingProxyType({})  # payloads that came before their steps began
+    asked: Asked | None = None
 
     @property
     def ended(self) -> bool:
@@ -94,6 +114,10 @@ class SagaState(NamedTuple):
         fields["steps"] = {name: _step_from_json(step) for name, step in fields.get("steps", {}).items()}
         if "status" in fields:
             fields["status"] = SagaStatus(fields["status"])
+        if "halted" in fields:
+            fields["halted"] = tuple(fields["halted"])
+        if "asked" in fields:
+            fields["asked"] = Asked(**fields["asked"])
         for name in ("failure", "closing_failure"):
             if fields.get(name) is not None:
                 fields[name] = Failure(**fields[name])
@@ -107,6 +131,8 @@ _STEP_DEFAULTS = StepState._field_defaults
 def _plain(value: Any) -> Any:
     if isinstance(value, Failure):
         return value.to_wire()
+    if isinstance(value, (Awaited, Asked)):
+        return value._asdict()
     return value.value if isinstance(value, StrEnum) else value
 
 
@@ -115,7 +141,7 @@ def _step_to_json(step: StepState) -> dict[str, Any]:
     for name, default in _STEP_DEFAULTS.items():
         value = getattr(step, name)
         if value != default:
-            values[name] = value._asdict() if isinstance(value, Awaited) else _plain(value)
+            values[name] = _plain(value)
     return values
 
 

@@ -7,10 +7,8 @@ from functools import singledispatch
 from typing import Any
 
 from sagas_framework.definition.graph import Definition
-from sagas_framework.definition.steps import AsyncStep, StepKind
-from sagas_framework.engine import acts, clock
+from sagas_framework.engine import acts, backward, child, clock, forward, going_on
 from sagas_framework.engine.protocol import (
-    Call,
     Cancel,
     Confirmed,
     Effect,
@@ -22,15 +20,16 @@ from sagas_framework.engine.protocol import (
     Resume,
     Retry,
     Returned,
+    Signal,
     Stale,
     Start,
+    Summons,
     Tick,
     Unhandled,
     UserCode,
 )
 from sagas_framework.engine.state import Phase, SagaState, StepState
 from sagas_framework.engine.walk import Cause, Identity, Walk
-from sagas_framework.vocabulary.command import Failure
 from sagas_framework.vocabulary.identity import Direction, message_id
 
 START_RELAY_SECONDS = 2.0
@@ -49,7 +48,7 @@ def cause_of(first: Input) -> Cause:
         return Cause(reply=first.in_reply_to)
     if isinstance(first, Start):
         return Cause(relay_after_seconds=START_RELAY_SECONDS)
-    if isinstance(first, (Retry, Cancel, Resume)):
+    if isinstance(first, (Retry, Cancel, Resume, Signal)):
         return Cause(relay_after_seconds=0.0)  # an operator's process sends nothing: the due loop does, at once
     return Cause()
 
@@ -58,7 +57,7 @@ def transition(definition: Definition, identity: Identity, state: SagaState, ent
     """The next state and what is to be done. `cause` is that of the input which began the chain."""
     walk = Walk(definition, identity, state, entry.now, cause)
     _apply(entry, walk)
-    walk.proceed()
+    going_on.go_on(walk)
     return Transition(walk.result(), tuple(walk.effects))
 
 
@@ -69,10 +68,25 @@ def _apply(entry: Any, walk: Walk) -> None:
 
 @_apply.register
 def _(entry: Start, walk: Walk) -> None:
+    _start(walk)
+
+
+def _start(walk: Walk) -> None:
     walk.record("started")
     if walk.definition.deadline_seconds is not None:
-        walk.change(deadline_at=entry.now + walk.definition.deadline_seconds)
+        walk.change(deadline_at=walk.now + walk.definition.deadline_seconds)
     walk.look_everywhere()
+
+
+@_apply.register
+def _(entry: Summons, walk: Walk) -> None:
+    if walk.saga.asked is not None:
+        child.summoned(walk, entry)
+    elif entry.direction is Direction.COMPENSATION:
+        child.never_begun(walk, entry)
+    else:
+        walk.change(asked=entry.asked)
+        _start(walk)
 
 
 # ---- what user code returned or raised ---------------------------------------------------------------------------
@@ -82,13 +96,13 @@ def _(entry: Start, walk: Walk) -> None:
 def _(entry: Returned, walk: Walk) -> None:
     call = entry.call
     if call.code in (UserCode.SAGA_SUCCESS, UserCode.SAGA_FAILURE):
-        walk.end()
+        going_on.end(walk)
     elif call.step is None or call.code in (UserCode.ON_FAILURE, UserCode.COMPENSATION_FAILURE):
         return
     elif call.code is UserCode.COMPENSATION:
-        walk.compensation_called(call.step, entry.value)
-    elif call.code is UserCode.ACTION and walk.node(call.step).remote:
-        walk.await_reply(call.step, Direction.ACTION, entry.value)
+        backward.compensation_called(walk, call.step, entry.value)
+    elif call.code is UserCode.ACTION:
+        forward.action_returned(walk, call.step, entry.value)
     else:
         walk.record("step_done", call.step, call.attempt)
         walk.settle(call.step, Phase.DONE, failure=None)
@@ -103,23 +117,14 @@ def _(entry: Raised, walk: Walk) -> None:
     elif call.step is None or call.code in (UserCode.ON_FAILURE, UserCode.COMPENSATION_FAILURE):
         walk.record("callback_failed", call.step, hook=call.code.value, failure=entry.failure.to_wire())
     elif call.code is UserCode.COMPENSATION:
-        walk.compensation_failed(call.step, entry.failure)
+        backward.compensation_failed(walk, call.step, entry.failure)
     elif call.code is UserCode.ACTION:
-        walk.action_failed(call.step, entry.failure, entry.transient)
+        forward.failed(walk, call.step, entry.failure, entry.transient)
     else:
-        _on_success_raised(walk, call.step, call, entry.failure)
+        forward.refused_by_callback(walk, call.step, call.attempt, entry.failure)
 
 
-def _on_success_raised(walk: Walk, name: str, call: Call, failure: Failure) -> None:
-    if walk.past_no_return():
-        walk.get_stuck(name, failure)  # the reply stays in the state: the operator's retry runs the callback again
-        return
-    walk.record("step_failed", name, call.attempt, failure=failure.to_wire())
-    walk.settle(name, Phase.DONE, failure=failure)  # the participant did its work: it is undone with the others
-    walk.fail(name, failure)
-
-
-# ---- replies -----------------------------------------------------------------------------------------------------
+# ---- replies and signals -----------------------------------------------------------------------------------------
 
 
 @_apply.register
@@ -127,10 +132,19 @@ def _(entry: Reply, walk: Walk) -> None:
     name = walk.awaiting(entry.in_reply_to)
     if name is None:
         _answers_nothing_awaited(entry, walk)
-    elif walk.step(name).phase is Phase.UNDOING:
-        _compensation_answered(entry, walk, name)
+        return
+    failure = None if entry.succeeded else entry.failure
+    if walk.step(name).phase is Phase.UNDOING:
+        if failure is None:
+            backward.compensated(walk, name)
+        else:
+            backward.compensation_failed(walk, name, failure)
+    elif failure is None:
+        forward.answered(walk, name, entry.payload)
     else:
-        _action_answered(entry, walk, name)
+        detail = {"failure": failure.to_wire(), "transient": entry.transient}
+        walk.record("reply_failed", name, walk.step(name).attempt, **detail)
+        forward.failed(walk, name, failure, entry.transient)
 
 
 @_apply.register
@@ -140,29 +154,9 @@ def _(entry: Unhandled, walk: Walk) -> None:
         walk.get_stuck(name, entry.failure)
 
 
-def _action_answered(entry: Reply, walk: Walk, name: str) -> None:
-    step, node = walk.step(name), walk.node(name)
-    failure = entry.failure
-    if not entry.succeeded and failure is not None:
-        walk.record("reply_failed", name, step.attempt, failure=failure.to_wire(), transient=entry.transient)
-        walk.action_failed(name, failure, entry.transient)
-        return
-    walk.record("reply_received", name, step.attempt, payload=entry.payload)
-    if node.kind is StepKind.PIVOT and walk.saga.failing:
-        walk.go_on_after_all(name)
-    declared = node.step
-    if isinstance(declared, AsyncStep) and declared.on_success is not None:
-        walk.put(name, phase=Phase.CONFIRMING, awaited=None, reply=entry.payload)
-        walk.call(UserCode.ON_SUCCESS, name, step.attempt, entry.payload)
-    else:
-        walk.settle(name, Phase.DONE, failure=None)
-
-
-def _compensation_answered(entry: Reply, walk: Walk, name: str) -> None:
-    if entry.succeeded or entry.failure is None:
-        walk.compensated(name)
-    else:
-        walk.compensation_failed(name, entry.failure)
+@_apply.register
+def _(entry: Signal, walk: Walk) -> None:
+    forward.signalled(walk, entry.name, entry.payload)
 
 
 def _answers_nothing_awaited(entry: Reply, walk: Walk) -> None:
@@ -175,6 +169,8 @@ def _answers_nothing_awaited(entry: Reply, walk: Walk) -> None:
         for name, step in walk.steps.items():
             if step.awaited is not None and step.awaited.caused_by == entry.in_reply_to:
                 walk.publish(name)
+        if walk.saga.ended:
+            going_on.answer(walk)
 
 
 def _was_asked(entry: Reply, walk: Walk) -> bool:

@@ -12,7 +12,6 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from sagas_framework.definition.graph import Definition
-from sagas_framework.definition.steps import AsyncStep, Send
 from sagas_framework.engine.state import Phase, SagaState, StepState
 from sagas_framework.errors import PublishFailed
 from sagas_framework.operations.process import Process
@@ -173,10 +172,9 @@ def _silence(connection: Connection, definitions: Mapping[str, Definition]) -> F
 
 
 def _queue(definition: Definition | None, name: str, step: StepState) -> str:
-    declared = definition.nodes[name].step if definition and name in definition.nodes else None
-    if step.phase is Phase.UNDOING and declared is not None and isinstance(declared.compensation, Send):
-        return declared.compensation.command.queue
-    return declared.command.queue if isinstance(declared, AsyncStep) else f"that of step {name!r}"
+    node = definition.nodes.get(name) if definition else None
+    command = None if node is None else node.undo_command if step.phase is Phase.UNDOING else node.command
+    return command.queue if command else f"that of step {name!r}"
 
 
 def _kept(connection: Connection) -> Finding:

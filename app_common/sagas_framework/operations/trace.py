@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from sagas_framework.definition.graph import Definition
-from sagas_framework.definition.steps import Send
 from sagas_framework.operations.views import HistoryEntry, SagaDetails, StepView
 from sagas_framework.operations.words import in_words, one_line, reason_of
 
@@ -48,9 +47,9 @@ def undo_names(definition: Definition) -> dict[str, str]:
     """What each step's compensation is called: by its command, or by its function."""
     names = {}
     for name, node in definition.nodes.items():
-        compensation = node.step.compensation
-        called = compensation.command.name if isinstance(compensation, Send) else getattr(compensation, "__name__", "")
-        if called.isidentifier() or isinstance(compensation, Send):
+        command = node.undo_command
+        called = command.name if command else getattr(node.compensation, "__name__", "")
+        if command or called.isidentifier():
             names[name] = in_words(called)
     return names
 

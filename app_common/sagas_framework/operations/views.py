@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sagas_framework.definition.graph import Definition, Node
-from sagas_framework.definition.steps import AsyncStep, Send
 from sagas_framework.engine.state import Phase, SagaState, StepState
 from sagas_framework.operations.situation import situation_of
 
@@ -156,14 +155,14 @@ def _steps(state: SagaState, known: Definition | None) -> list[StepView]:
 
 
 def _step(name: str, step: StepState, node: Node | None) -> StepView:
-    declared = node.step if node else None
-    undo = declared.compensation if declared else None
+    command = node.command if node else None
+    undo_command = node.undo_command if node else None
     return StepView(
         name=name,
         kind=node.kind.value if node else UNKNOWN_KIND,
         remote=node.remote if node else step.awaited is not None,
-        command=declared.command.name if isinstance(declared, AsyncStep) else None,
-        compensation=_compensation(undo),
+        command=command.name if command else None,
+        compensation=undo_command.name if undo_command else "local" if node and node.compensation else None,
         phase=step.phase.value,
         stuck=step.stuck,
         attempt=step.attempt,
@@ -173,12 +172,6 @@ def _step(name: str, step: StepState, node: Node | None) -> StepView:
         failure=step.failure.to_wire() if step.failure else None,
         ask_at=moment(step.awaited.ask_at) if step.awaited else None,
         message_id=step.awaited.message_id if step.awaited else None,
-        queue=declared.command.queue if isinstance(declared, AsyncStep) else None,
-        undo_queue=undo.command.queue if isinstance(undo, Send) else None,
+        queue=command.queue if command else None,
+        undo_queue=undo_command.queue if undo_command else None,
     )
-
-
-def _compensation(compensation: Any) -> str | None:
-    if compensation is None:
-        return None
-    return compensation.command.name if isinstance(compensation, Send) else "local"

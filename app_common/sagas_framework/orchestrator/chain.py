@@ -1,19 +1,17 @@
-"""Performing what the engine decides: user code is called, and what it returns or raises goes back in.
-
-The only place that calls an application's steps.
-"""
+"""Performing what the engine decides: user code is called, and what it returns or raises goes back in."""
 
 from __future__ import annotations
 
 from collections import deque
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from enum import Enum
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from sagas_framework.definition.steps import AsyncStep, Send, Step, StepContext
 from sagas_framework.engine.protocol import (
+    Answer,
     Call,
     Dispatch,
     Foreign,
@@ -24,17 +22,17 @@ from sagas_framework.engine.protocol import (
     Refuse,
     Returned,
     Stale,
-    UserCode,
 )
 from sagas_framework.engine.transition import cause_of, transition
 from sagas_framework.engine.walk import Identity
-from sagas_framework.errors import DefinitionError, TransientError
+from sagas_framework.errors import TransientError
+from sagas_framework.orchestrator.calls import call_user_code
 from sagas_framework.orchestrator.instance import Instance, Work
 from sagas_framework.storage.database import check_deferred_constraints, is_bad_weather
 from sagas_framework.storage.instances import HistoryRow
-from sagas_framework.transport.wire import OutgoingMessage, command_message
-from sagas_framework.vocabulary.command import Command, Failure
-from sagas_framework.vocabulary.correlation import Correlation
+from sagas_framework.transport.wire import OutgoingMessage, command_message, reply_message
+from sagas_framework.vocabulary.command import Failure
+from sagas_framework.vocabulary.correlation import HEADER, Correlation, FailureKind
 from sagas_framework.vocabulary.identity import Direction, message_id
 
 
@@ -76,7 +74,7 @@ class Chain:
                 else:
                     self._perform(effect, entry.now)
 
-    def _perform(self, effect: Publish | Dispatch | Record | Stale | Foreign | Refuse, now: float) -> None:
+    def _perform(self, effect: Publish | Dispatch | Answer | Record | Stale | Foreign | Refuse, now: float) -> None:
         if isinstance(effect, Record):
             row = HistoryRow(self._instance.id, now, effect.event, effect.step, effect.attempt, effect.detail)
             self.work.history.append(row)
@@ -86,6 +84,8 @@ class Chain:
                 self.work.asked_again.setdefault(self._instance.id, set()).add(effect.message_id)
         elif isinstance(effect, Dispatch):
             self.work.unawaited.append(self._unawaited(effect))
+        elif isinstance(effect, Answer):
+            self.work.outgoing.append(self._answer(effect))
         elif isinstance(effect, Stale):
             self._instance.stale_replies += 1
         elif isinstance(effect, Foreign):
@@ -94,34 +94,40 @@ class Chain:
             self.refused = effect
 
     def _command_of(self, effect: Publish) -> OutgoingMessage:
-        instance = self._instance
-        step = instance.definition.nodes[effect.step].step
-        compensation = step.compensation
-        if effect.direction is Direction.ACTION:
-            assert isinstance(step, AsyncStep)
-            command = step.command
-        else:
-            assert isinstance(compensation, Send)
-            command = compensation.command
+        return self._message(effect, effect.message_id, self._instance.definition.response_queue, again=effect.again)
+
+    def _unawaited(self, effect: Dispatch) -> OutgoingMessage:
+        place = (self._orchestrator, self._instance.id, effect.step, effect.direction, effect.attempt)
+        return self._message(effect, message_id(*place), None)
+
+    def _message(
+        self, effect: Publish | Dispatch, id_: str, reply_queue: str | None, again: bool = False
+    ) -> OutgoingMessage:
+        node = self._instance.definition.nodes[effect.step]
+        undoing = effect.direction is Direction.COMPENSATION
+        command = node.undo_command if undoing else node.command
+        assert command is not None
         correlation = Correlation(
             self._orchestrator,
-            instance.id,
+            self._instance.id,
             effect.step,
             effect.direction,
             effect.attempt,
-            reply_queue=instance.definition.response_queue,
-            again=effect.again,
-            unconditional=effect.direction is Direction.COMPENSATION and _stands_alone(step, command),
+            reply_queue=reply_queue,
+            again=again,
+            unconditional=undoing and node.compensated_elsewhere,
         )
-        return command_message(command, effect.message_id, effect.payload, correlation)
+        return command_message(command, id_, effect.payload, correlation)
 
-    def _unawaited(self, effect: Dispatch) -> OutgoingMessage:
-        step = self._instance.definition.nodes[effect.step].step
-        assert isinstance(step.compensation, Send)
-        command = step.compensation.command
-        place = (self._orchestrator, self._instance.id, effect.step, Direction.COMPENSATION, effect.attempt)
-        correlation = Correlation(*place, unconditional=_stands_alone(step, command))
-        return command_message(command, message_id(*place), effect.payload, correlation)
+    def _answer(self, effect: Answer) -> OutgoingMessage:
+        """To the saga whose step this one is."""
+        asked = effect.asked
+        place = Correlation.from_headers({HEADER: asked.place})
+        assert place is not None and place.reply_queue is not None
+        answer = self._instance.encoded_data() if effect.failure is None else effect.failure
+        kind = None if effect.failure is None else FailureKind.REFUSED
+        about = replace(place, reply_queue=None, in_reply_to=asked.message_id, failure_kind=kind)
+        return reply_message(asked.task, place.reply_queue, place.saga, asked.message_id, answer, about)
 
     # ---- user code --------------------------------------------------------------------------------------------
 
@@ -129,7 +135,7 @@ class Chain:
         before = self._instance.encoded_data() if self._care is Care.SAVEPOINTS else None
         try:
             with self._savepoint():
-                value = self._user_code(call)
+                value = call_user_code(call, self._instance, self._session)
                 self._session.flush()
                 if self._care is Care.SAVEPOINTS:
                     check_deferred_constraints(self._session)
@@ -145,43 +151,3 @@ class Chain:
 
     def _savepoint(self) -> AbstractContextManager[Any]:
         return self._session.begin_nested() if self._care is Care.SAVEPOINTS else nullcontext()
-
-    def _user_code(self, call: Call) -> Any:
-        instance = self._instance
-        context = StepContext(instance.id, call.step or "", call.attempt, self._session)
-        data = instance.lend_data()
-        if call.code is UserCode.SAGA_SUCCESS:
-            return instance.definition.saga().on_saga_success(data, context)
-        if call.code in (UserCode.SAGA_FAILURE, UserCode.COMPENSATION_FAILURE):
-            return getattr(instance.definition.saga(), call.code.value)(data, call.argument, context)
-        assert call.step is not None
-        step = instance.definition.nodes[call.step].step
-        if call.code is UserCode.COMPENSATION:
-            return _compensation(step.compensation, data, context)
-        if not isinstance(step, AsyncStep):
-            return _nothing(step.action(data, context) if step.action is not None else None, call.step)
-        if call.code is UserCode.ACTION:
-            return step.command.encode_payload(step.action(data, context))
-        if call.code is UserCode.ON_SUCCESS and step.on_success is not None:
-            return step.on_success(data, step.command.decode_response(call.argument), context)
-        if call.code is UserCode.ON_FAILURE and step.on_failure is not None:
-            return step.on_failure(data, call.argument, context)
-        return None
-
-
-def _compensation(compensation: Any, data: Any, context: StepContext) -> Any:
-    if isinstance(compensation, Send):
-        return compensation.command.encode_payload(compensation.payload(data, context))
-    return _nothing(compensation(data, context), context.step)
-
-
-def _nothing(returned: Any, step: str) -> None:
-    """What a local function returns would be thrown away: mostly somebody meant to send it."""
-    if returned is not None:
-        problem = f"a local function returned {type(returned).__name__}, which nobody would send"
-        raise DefinitionError(f"{problem}; write compensation=send(command, function) to send a command", step=step)
-
-
-def _stands_alone(step: Step, compensation: Command) -> bool:
-    """Whether who compensates has never heard of the action: it was local, or a command to another participant."""
-    return not (isinstance(step, AsyncStep) and step.command.queue == compensation.queue)

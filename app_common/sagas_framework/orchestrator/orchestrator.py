@@ -9,9 +9,10 @@ from celery import Celery
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
-from sagas_framework.definition.graph import MAX_NAME_CHARACTERS, Definition, Timing, compile_saga
+from sagas_framework.definition.checks import MAX_NAME_CHARACTERS
+from sagas_framework.definition.compiler import compile_saga
+from sagas_framework.definition.graph import Definition, Timing, Undo, Work
 from sagas_framework.definition.saga import Saga
-from sagas_framework.definition.steps import AsyncStep, Send
 from sagas_framework.engine.protocol import Cancel, Pause, Resume, Retry
 from sagas_framework.errors import ConfigurationError, DefinitionError
 from sagas_framework.orchestrator.advance import Advancer, Arrival
@@ -96,9 +97,8 @@ def _definitions(sagas: Sequence[type[Saga[Any]]], timing: Timing) -> dict[str, 
 def _response_task_names(definition: Definition) -> list[str]:
     names: list[str] = []
     for node in definition.nodes.values():
-        commands = [node.step.command] if isinstance(node.step, AsyncStep) else []
-        if isinstance(node.step.compensation, Send) and node.step.compensation.awaited:
-            commands.append(node.step.compensation.command)
-        for command in commands:
-            names += [success_task_name(command.name), failure_task_name(command.name)]
+        awaited = (node.command if node.work is Work.COMMAND else None, node.undo is Undo.AWAITED and node.undo_command)
+        for command in awaited:
+            if command:
+                names += [success_task_name(command.name), failure_task_name(command.name)]
     return names

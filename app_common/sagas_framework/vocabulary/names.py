@@ -14,3 +14,13 @@ def success_task_name(task_name: str) -> str:
 def failure_task_name(task_name: str) -> str:
     """`restaurant_service.create_ticket` -> `restaurant_service.create_ticket.response.failure`"""
     return task_name + _FAILURE
+
+
+def run_child_task_name(saga: str) -> str:
+    """What an orchestrator sends itself to start a saga that is another's step."""
+    return f"sagas.run_child.{saga}"
+
+
+def undo_child_task_name(saga: str) -> str:
+    """What an orchestrator sends itself to undo such a saga."""
+    return f"sagas.undo_child.{saga}"

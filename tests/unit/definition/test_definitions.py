@@ -21,7 +21,8 @@ from sagas_framework import (
     SyncStep,
     send,
 )
-from sagas_framework.definition.graph import Timing, Undo, compile_saga
+from sagas_framework.definition.compiler import compile_saga
+from sagas_framework.definition.graph import Timing, Undo
 from sagas_framework.definition.steps import StepKind
 
 DO, UNDO = Command("do", "q", dict), Command("undo", "q", dict)

@@ -13,7 +13,8 @@ from sagas_framework import (
     SyncStep,
     send,
 )
-from sagas_framework.definition.graph import Definition, Timing, compile_saga
+from sagas_framework.definition.compiler import compile_saga
+from sagas_framework.definition.graph import Definition, Timing
 from sagas_framework.definition.steps import StepKind
 
 TIMING = Timing(ask_again_after_seconds=10.0, give_up_after_seconds=100.0)

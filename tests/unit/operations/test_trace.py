@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sagas_framework import AsyncStep, Command, Saga, StepContext, SyncStep, send
-from sagas_framework.definition.graph import compile_saga
+from sagas_framework.definition.compiler import compile_saga
 from sagas_framework.operations import HistoryEntry, SagaDetails, StepView, readable_trace
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -1,0 +1,122 @@
+"""What a definition must not be: each refusal says which saga and step, why, and how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Sequence
+from dataclasses import is_dataclass
+from typing import Any, get_type_hints
+
+from sagas_framework.definition.graph import Node
+from sagas_framework.definition.saga import Saga, data_type_of
+from sagas_framework.definition.steps import Step, StepKind
+from sagas_framework.definition.structure import Include
+from sagas_framework.errors import DefinitionError
+
+MAX_NAME_CHARACTERS = 120
+
+
+def refuse_bad_saga(saga: type[Saga[Any]]) -> None:
+    if not getattr(saga, "steps", ()):
+        raise DefinitionError("it has no steps", saga=saga.name)
+    if len(saga.name) > MAX_NAME_CHARACTERS:
+        raise DefinitionError(f"its name is longer than {MAX_NAME_CHARACTERS} characters", saga=saga.name)
+    if not getattr(saga, "response_queue", None):
+        raise DefinitionError("it names no response_queue", saga=saga.name)
+    for name in ("deadline_seconds", "ask_again_after_seconds", "give_up_after_seconds"):
+        seconds = getattr(saga, name)
+        if seconds is not None and seconds <= 0:
+            raise DefinitionError(f"its {name} must be positive, not {seconds}", saga=saga.name)
+
+
+def refuse_bad_name(saga: str, name: str, known: Container[str]) -> None:
+    if len(name) > MAX_NAME_CHARACTERS:
+        raise DefinitionError(f"its name is longer than {MAX_NAME_CHARACTERS} characters", saga=saga, step=name)
+    if name in known:
+        problem = (
+            "another step has the same name; replies could not be told apart. Give it another "
+            "(parallel(name=...), choice(name=...) and include(prefix=...) take one as well)"
+        )
+        raise DefinitionError(problem, saga=saga, step=name)
+
+
+def kind_at(saga: str, step: Step, decided_by: str | None) -> StepKind:
+    """Compensatable steps, then at most one pivot, then retriable ones; a kind left open follows from the place."""
+    kind = step.kind or (StepKind.RETRIABLE if decided_by else StepKind.COMPENSATABLE)
+    if decided_by and kind is not StepKind.RETRIABLE:
+        raise DefinitionError(
+            f"a {kind.value} step cannot come after {decided_by!r}: nothing is undone from there on. "
+            "Move it before, or make it retriable",
+            saga=saga,
+            step=step.name,
+        )
+    return kind
+
+
+def refuse_bad_step(saga: str, step: Step, kind: StepKind) -> None:
+    if kind is StepKind.RETRIABLE and step.compensation is not None:
+        raise DefinitionError(
+            "a retriable step must not have a compensation: what comes after the pivot is retried and never undone",
+            saga=saga,
+            step=step.name,
+        )
+    # `compensation=ticket_to_reject` looks right, and would build a payload that nobody sends.
+    if callable(step.compensation) and is_dataclass(_return_type(step.compensation)):
+        raise DefinitionError(
+            f"its compensation {getattr(step.compensation, '__name__', '?')} returns a payload; "
+            "write compensation=send(command, function) to send it",
+            saga=saga,
+            step=step.name,
+        )
+
+
+def refuse_decision_beside(saga: str, nodes: Sequence[Node]) -> None:
+    """Side by side stand steps that can be undone, or steps that cannot fail: otherwise one branch could have passed
+    the point of no return when another is refused, and the saga could go neither way."""
+    steps = [node for node in nodes if node.step is not None]
+    decisive = next((node for node in steps if node.kind is not StepKind.COMPENSATABLE), None)
+    if decisive is None or all(node.kind is StepKind.RETRIABLE for node in steps):
+        return
+    beside = next(
+        (node for node in steps if node.kind is not StepKind.RETRIABLE and _apart(node, decisive)),
+        next((node for node in steps if _apart(node, decisive)), None),
+    )
+    if beside is not None:
+        raise DefinitionError(
+            f"a {decisive.kind.value} step cannot run beside {beside.name!r}, which may still fail or be undone. "
+            "Put it after the parallel, where all of that is over",
+            saga=saga,
+            step=decisive.name,
+        )
+
+
+def _apart(one: Node, other: Node) -> bool:
+    """Whether they stand in different branches of a parallel."""
+    for here, there in zip(one.places, other.places, strict=False):
+        if here != there:
+            return here.parallel == there.parallel
+    return False
+
+
+def refuse_bad_include(
+    saga: type[Saga[Any]], included: Include, view: Callable[[Any], Any] | None, within: Sequence[type[Saga[Any]]]
+) -> None:
+    name = included.saga.name
+    if included.saga is saga or included.saga in within:
+        raise DefinitionError(f"it includes {name!r}, which includes itself: there would be no end", saga=saga.name)
+    if not getattr(included.saga, "steps", ()):
+        raise DefinitionError(f"it includes {name!r}, which has no steps", saga=saga.name)
+    outer = data_type_of((saga, *within)[-1])
+    inner = data_type_of(included.saga)
+    if included.data is None and view is None and not issubclass(outer, inner):
+        raise DefinitionError(
+            f"it includes {name!r}, whose steps work on {inner.__name__}, not on {outer.__name__}; "
+            "say which part of the data that is: include(saga, data=lambda order: order.payment)",
+            saga=saga.name,
+        )
+
+
+def _return_type(function: Any) -> Any:
+    try:
+        return get_type_hints(function).get("return")
+    except (NameError, TypeError):  # an annotation that cannot be looked up now says nothing
+        return None

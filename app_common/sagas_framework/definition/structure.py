@@ -1,0 +1,176 @@
+"""How steps are put together: side by side, one or the other, taken from another saga, or a saga as a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sagas_framework.definition.retry import RetryPolicy
+from sagas_framework.definition.saga import Saga, data_type_of
+from sagas_framework.definition.steps import (
+    AsyncStep,
+    ReplyFunction,
+    Send,
+    Step,
+    StepContext,
+    StepFunction,
+    StepKind,
+    send,
+)
+from sagas_framework.errors import DefinitionError
+from sagas_framework.vocabulary.command import Command
+from sagas_framework.vocabulary.names import run_child_task_name, undo_child_task_name
+
+Condition = Callable[[Any, StepContext], bool]
+OTHERWISE = "otherwise"
+
+
+class Join(StrEnum):
+    """What becomes of the other branches of a parallel when a step of one has failed."""
+
+    WAIT_ALL = "wait_all"
+    FAIL_FAST = "fail_fast"
+
+
+WAIT_ALL = Join.WAIT_ALL
+FAIL_FAST = Join.FAIL_FAST
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """Branches side by side. Build it with `parallel`."""
+
+    branches: tuple[tuple[Element, ...], ...]
+    join: Join
+    name: str | None
+
+
+@dataclass(frozen=True)
+class When:
+    """One branch of a choice. Build it with `when`."""
+
+    condition: Condition
+    steps: tuple[Element, ...]
+    label: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One branch or another. Build it with `choice`."""
+
+    branches: tuple[When, ...]
+    otherwise: tuple[Element, ...]
+    name: str | None
+
+
+@dataclass(frozen=True)
+class Include:
+    """The steps of another saga, in this place. Build it with `include`."""
+
+    saga: type[Saga[Any]]
+    data: Callable[[Any], Any] | None
+    prefix: str
+
+
+@dataclass(frozen=True)
+class ChildStep(AsyncStep):
+    """A step that is a saga of its own. Build it with `child_saga`. `undo` compensates it unless it says otherwise."""
+
+    child: type[Saga[Any]] = Saga
+    undo: Send | None = None
+
+
+Element = Step | Parallel | Choice | Include
+Branch = Element | Sequence[Element]
+
+
+def parallel(*branches: Branch, join: Join = WAIT_ALL, name: str | None = None) -> Parallel:
+    """Branches that run side by side; each is a step or a sequence of steps. What follows waits for all of them.
+
+    When a step fails, `WAIT_ALL` lets the other branches finish before everything is compensated; with `FAIL_FAST`
+    nothing new begins, and what is under way is compensated as soon as its answer is there.
+    """
+    if not branches:
+        raise DefinitionError("parallel() without branches", step=name)
+    return Parallel(tuple(_sequence(branch) for branch in branches), join, name)
+
+
+def when(condition: Condition, *steps: Branch, label: str | None = None) -> When:
+    """A branch of a choice: `condition(data, step)` is asked once, and what it said is remembered."""
+    if not callable(condition):
+        raise DefinitionError(f"when() needs a condition first, a function of (data, step), not {condition!r}")
+    own_name = getattr(condition, "__name__", "")
+    called = label or (own_name if own_name.isidentifier() else "")
+    return When(condition, tuple(element for step in steps for element in _sequence(step)), called)
+
+
+def choice(*branches: When, otherwise: Branch = (), name: str | None = None) -> Choice:
+    """The first branch whose condition holds; if none does, `otherwise`, and with no `otherwise` nothing."""
+    if not branches or not all(isinstance(branch, When) for branch in branches):
+        raise DefinitionError("choice() takes branches that when(...) makes, and at least one", step=name)
+    labelled = tuple(
+        When(branch.condition, branch.steps, branch.label or f"branch {number}")
+        for number, branch in enumerate(branches, 1)
+    )
+    labels = [branch.label for branch in labelled]
+    if len({*labels, OTHERWISE}) <= len(labels):
+        problem = (
+            f"its branches are called {', '.join(labels)}: one name twice (or {OTHERWISE!r}); say when(..., label=...)"
+        )
+        raise DefinitionError(problem, step=name)
+    return Choice(labelled, _sequence(otherwise), name)
+
+
+def include(saga: type[Saga[Any]], *, data: Callable[[Any], Any] | None = None, prefix: str = "") -> Include:
+    """The steps of another saga in this place, as if they were written here; its hooks and times are left behind.
+
+    `data` picks the part of this saga's data that those steps work on (the same object every time, for they change
+    it); `prefix` is put before their names.
+    """
+    if not (isinstance(saga, type) and issubclass(saga, Saga)):
+        raise DefinitionError(f"include() takes a saga class, not {saga!r}")
+    return Include(saga, data, prefix)
+
+
+def child_saga(
+    name: str,
+    saga: type[Saga[Any]],
+    data: StepFunction,
+    *,
+    on_success: ReplyFunction | None = None,
+    on_failure: ReplyFunction | None = None,
+    compensation: StepFunction | Send | None = None,
+    kind: StepKind | None = None,
+    retry: RetryPolicy | None = None,
+) -> ChildStep:
+    """A step that is a saga of its own, with its own page, history and end; its end is this step's reply.
+
+    `data(data, step)` returns the child's data; `on_success` is given them as they are at the child's end. Unless
+    `compensation` says something else, compensating the step undoes the child: every step of it must then be one that
+    can be undone.
+    """
+    data_type = data_type_of(saga)
+    run = Command(run_child_task_name(saga.name), saga.response_queue, data_type, data_type)
+    undo = Command(undo_child_task_name(saga.name), saga.response_queue, dict)
+    return ChildStep(
+        name,
+        run,
+        action=data,
+        on_success=on_success,
+        on_failure=on_failure,
+        compensation=compensation,
+        kind=kind,
+        retry=retry or RetryPolicy(),
+        child=saga,
+        undo=send(undo, _what_to_undo),
+    )
+
+
+def _what_to_undo(data: Any, step: StepContext) -> dict[str, Any]:
+    return {"attempt": step.undoes}
+
+
+def _sequence(branch: Branch) -> tuple[Element, ...]:
+    return tuple(branch) if isinstance(branch, Sequence) else (branch,)
