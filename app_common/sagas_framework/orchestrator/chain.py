@@ -30,8 +30,9 @@ from sagas_framework.engine.transition import cause_of, transition
 from sagas_framework.engine.walk import Identity
 from sagas_framework.errors import DefinitionError, TransientError
 from sagas_framework.orchestrator.instance import Instance, Work
-from sagas_framework.storage.database import check_deferred_constraints, is_bad_weather
+from sagas_framework.storage.database import check_deferred_constraints
 from sagas_framework.storage.instances import HistoryRow
+from sagas_framework.storage.weather import is_bad_weather
 from sagas_framework.transport.wire import OutgoingMessage, command_message
 from sagas_framework.vocabulary.command import Command, Failure
 from sagas_framework.vocabulary.correlation import Correlation
