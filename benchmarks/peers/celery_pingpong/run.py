@@ -4,7 +4,6 @@ import celery_workers
 from measured_run import arguments, measured_run
 
 PEER = "celery_pingpong"
-MESSAGES_PER_SAGA = 8
 
 
 def main() -> None:
@@ -18,7 +17,7 @@ def main() -> None:
         for name, queue in celery_workers.QUEUES.items():
             celery_workers.start_worker(run, "pingpong", name, queue)
         measurement = run.measure(pingpong.start_saga)
-    measurement.print(PEER, celery_workers.settings(options), MESSAGES_PER_SAGA)
+    measurement.print(PEER, celery_workers.settings(options))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,11 @@
 """celery-saga: chains of tasks on Redis, which also keeps the state. It knows no services, so every worker does all."""
 
 import celery_workers
-from create_order import Mode
 from measured_run import Unsupported, arguments, measured_run
 
 PEER = "celery_saga"
 QUEUE = "celery"
 """The default queue: compensations go there whatever queue the saga was given."""
-
-MESSAGES_PER_SAGA = {Mode.FORWARD: 6, Mode.COMPENSATING: 7}
 
 
 def main() -> None:
@@ -26,7 +23,7 @@ def main() -> None:
             celery_workers.start_worker(run, "create_order_saga", f"worker-{number}", QUEUE)
         measurement = run.measure(create_order_saga.start_saga)
     settings = {**celery_workers.settings(options), "workers": options.workers}
-    measurement.print(PEER, settings, MESSAGES_PER_SAGA[options.mode])
+    measurement.print(PEER, settings)
 
 
 if __name__ == "__main__":

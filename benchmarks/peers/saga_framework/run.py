@@ -1,11 +1,9 @@
 """saga-framework: the example application's three participants and its orchestrator, one worker process each."""
 
 import celery_workers
-from create_order import Mode
 from measured_run import arguments, measured_run
 
 PEER = "saga_framework"
-MESSAGES_PER_SAGA = {Mode.FORWARD: 8, Mode.COMPENSATING: 7}
 
 
 def main() -> None:
@@ -19,7 +17,7 @@ def main() -> None:
         for name, queue in celery_workers.QUEUES.items():
             celery_workers.start_worker(run, "create_order_saga", name, queue)
         measurement = run.measure(create_order_saga.start_saga)
-    measurement.print(PEER, celery_workers.settings(options), MESSAGES_PER_SAGA[options.mode])
+    measurement.print(PEER, celery_workers.settings(options))
 
 
 if __name__ == "__main__":
