@@ -11,7 +11,7 @@ QUEUE = "celery"
 def main() -> None:
     parser = arguments(PEER)
     parser.add_argument("--workers", type=int, default=2, help="worker processes")
-    celery_workers.add_worker_arguments(parser, pool="solo", concurrency=1, prefetch=64)
+    celery_workers.add_worker_arguments(parser)
     options = parser.parse_args()
     with measured_run(options) as run:
         if not options.broker.startswith("redis"):
