@@ -34,7 +34,7 @@ from tests.support.kitchen import (
 )
 from tests.support.orchestration import raw_delivery, watching
 from tests.support.participation import SAGA_ID, BatchBench, Incoming, incoming
-from tests.support.sagas import orders
+from tests.support.sagas import Note, orders
 from tests.support.threads import in_threads, until
 
 UNDO = Direction.COMPENSATION
@@ -236,8 +236,9 @@ def test_an_object_whose_flush_the_database_refuses_fails_its_own_command(kitche
 
 @pytest.mark.postgresql
 @pytest.mark.rule(13)
+@pytest.mark.parametrize("is_flushed", [True, False], ids=["written", "changed and not flushed"])
 def test_a_deferred_constraint_that_fails_at_the_end_fails_the_command_that_broke_it(
-    postgresql_kitchen: Kitchen,
+    postgresql_kitchen: Kitchen, is_flushed: bool
 ) -> None:
     kitchen = postgresql_kitchen
     with kitchen.engine.begin() as connection:
@@ -247,8 +248,10 @@ def test_a_deferred_constraint_that_fails_at_the_end_fails_the_command_that_brok
         connection.execute(insert(orders).values(note="taken"))
 
     def take_a_note(context: HandlerContext) -> None:
-        note = "taken" if context.step == step(2) else context.step
-        context.session.execute(text("UPDATE app_order SET note = :note WHERE note = 'created'"), {"note": note})
+        mine = context.session.scalars(select(Note).where(Note.note == "created")).one()
+        mine.note = "taken" if context.step == step(2) else context.step
+        if is_flushed:
+            context.session.flush()
 
     kitchen.before_create = take_a_note
     worker(kitchen).handle(*commands(5))
