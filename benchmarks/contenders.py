@@ -133,7 +133,7 @@ def figures_of_peer(told: Mapping[str, object]) -> Figures:
     if ended != sagas:
         raise BenchmarkFailed(f"{told['peer']}: of {sagas} sagas {ended} ended as they should")
     memory = _numbers(told["peak_memory_mib"])
-    found = {
+    return {
         figures.SECONDS: _number(told["seconds"]),
         figures.RATE: _number(told["sagas_per_second"]),
         **{figures.LATENCY.format(rank[1:]): value for rank, value in _numbers(told["latency_ms"]).items()},
@@ -141,9 +141,6 @@ def figures_of_peer(told: Mapping[str, object]) -> Figures:
         figures.MEMORY: sum(memory.values()),
         **{figures.part(figures.MEMORY, process): peak for process, peak in memory.items()},
     }
-    if told["messages_per_saga"] is not None:
-        found[figures.MESSAGES] = _number(told["messages_per_saga"])
-    return found
 
 
 def _number(value: object) -> float:

@@ -21,7 +21,6 @@ MEMORY = "peak_memory_mib"
 COMMITS = "commits_per_saga"
 DISK = "disk_bytes_per_saga"
 LOG = "log_bytes_per_saga"
-MESSAGES = "messages_per_saga"
 
 
 def part(figure: str, of: str) -> str:

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.support import databases, sagas
+from tests.support.kitchen import Kitchen
 from tests.support.orchestration import Bench
 from tests.support.sagas import OrderSaga, QuietSaga, app_metadata
 
@@ -27,6 +28,22 @@ def engine(engine: Engine) -> Engine:
 @pytest.fixture
 def bench(engine: Engine) -> Bench:
     return Bench(engine, OrderSaga, QuietSaga)
+
+
+@pytest.fixture
+def kitchen(engine: Engine, mode: str) -> Kitchen:
+    """`mode` is a fixture of each module that uses a kitchen."""
+    return Kitchen(engine, mode)
+
+
+@pytest.fixture
+def postgresql_kitchen(postgresql_engine: Engine, mode: str) -> Kitchen:
+    return Kitchen(postgresql_engine, mode)
+
+
+@pytest.fixture
+def sqlite_kitchen(sqlite_engine: Engine, mode: str) -> Kitchen:
+    return Kitchen(sqlite_engine, mode)
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from sagas_framework import reading_session, upgrade_database
 from sagas_framework.errors import SessionIsLent
 from sagas_framework.storage import database
-from sagas_framework.storage.database import is_bad_weather, lent_session, open_database
+from sagas_framework.storage.database import lent_session, open_database
+from sagas_framework.storage.weather import is_bad_weather
 from tests.support.sagas import orders
 from tests.support.threads import until
 

@@ -62,6 +62,13 @@ def test_settings_that_lose_messages_are_named(sick: Sick) -> None:
     assert "task_acks_late is False" in problems(sick)["settings"].text
 
 
+def test_publishing_without_the_brokers_confirmation_is_named(engine: Engine) -> None:
+    sick = Sick(engine, Broker("amqp://127.0.0.1:1//"))
+    assert "settings" not in problems(sick)
+    sick.app.conf.broker_transport_options = {}
+    assert "confirm_publish is off" in problems(sick)["settings"].text
+
+
 def test_a_database_that_does_not_answer_is_named_without_its_password() -> None:
     engine = open_database("postgresql+psycopg://user:secret@127.0.0.1:1/orders")
     found = problems(Sick(engine))["database"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from celery.exceptions import Reject
-from sqlalchemy import Connection, Engine, event, insert, text
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from sagas_framework import HandlerContext, TransientError
@@ -32,8 +32,15 @@ from tests.support.kitchen import (
     somebody_waits,
 )
 from tests.support.participation import Incoming, incoming
-from tests.support.sagas import orders
+from tests.support.sagas import Note
 from tests.support.threads import in_threads, until
+from tests.support.trouble import (
+    LOCK,
+    insert_two_rows,
+    lose_the_connection,
+    meet_a_deadlock,
+    refuse_a_note_twice,
+)
 
 UNDO = Direction.COMPENSATION
 
@@ -43,20 +50,10 @@ def mode(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
-def kitchen(engine: Engine, mode: str) -> Kitchen:
-    return Kitchen(engine, mode)
-
-
 @pytest.fixture(params=[THREADS, BATCHES])
 def lone_kitchen(request: pytest.FixtureRequest, engine: Engine) -> Kitchen:
     """Its commands come without neighbours."""
     return Kitchen(engine, request.param)
-
-
-@pytest.fixture
-def postgresql_kitchen(postgresql_engine: Engine, mode: str) -> Kitchen:
-    return Kitchen(postgresql_engine, mode)
 
 
 # ---- duplicates and attempts ----------------------------------------------------------------------------------------
@@ -230,9 +227,7 @@ def test_a_failed_compensation_that_nobody_awaits_is_kept_for_the_operator(kitch
 @pytest.mark.postgresql
 def test_a_lost_connection_in_a_handler_is_not_answered_but_done_again(postgresql_kitchen: Kitchen) -> None:
     kitchen = postgresql_kitchen
-    kitchen.before_create = once(
-        lambda step: step.session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
-    )
+    kitchen.before_create = once(lose_the_connection)
     kitchen.bench.perform(incoming(CREATE, ASK))
     assert kitchen.bench.answers() == [("success", {"ticket_id": 70})]
     assert kitchen.runs == ["create", "create"] and kitchen.notes() == ["created"]
@@ -249,7 +244,7 @@ def test_a_lost_connection_that_a_handler_swallows_is_no_refusal_either(
     @once
     def swallow(step: HandlerContext) -> None:
         try:
-            step.session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+            lose_the_connection(step)
         except Exception:
             if raises:
                 raise LookupError("no such dish") from None
@@ -264,29 +259,27 @@ def test_a_lost_connection_that_a_handler_swallows_is_no_refusal_either(
 @pytest.mark.postgresql
 def test_a_deadlock_in_a_handler_is_not_answered_but_done_again(postgresql_kitchen: Kitchen) -> None:
     kitchen = postgresql_kitchen
-    with kitchen.engine.begin() as connection:
-        connection.execute(insert(orders), [{"id": 101, "note": "a"}, {"id": 102, "note": "b"}])
-    lock = text("SELECT 1 FROM app_order WHERE id = :id FOR UPDATE")
+    insert_two_rows(kitchen.engine)
     others: list[Thread] = []
 
     @once
     def run_into_it(step: HandlerContext) -> None:
         step.session.execute(text("SET LOCAL deadlock_timeout = '10ms'"))  # the handler is the victim
-        step.session.execute(lock, {"id": 101})
+        step.session.execute(LOCK, {"id": 101})
         holds = Event()
 
         def cross() -> None:
             with kitchen.engine.begin() as connection:
                 connection.execute(text("SET LOCAL deadlock_timeout = '1min'"))
-                connection.execute(lock, {"id": 102})
+                connection.execute(LOCK, {"id": 102})
                 holds.set()
-                connection.execute(lock, {"id": 101})
+                connection.execute(LOCK, {"id": 101})
 
         others.append(Thread(target=cross))
         others[0].start()
         assert holds.wait(10)
         until(lambda: somebody_waits(kitchen.engine))
-        step.session.execute(lock, {"id": 102})
+        step.session.execute(LOCK, {"id": 102})
 
     kitchen.before_create = run_into_it
     kitchen.bench.perform(incoming(CREATE, ASK))
@@ -303,7 +296,7 @@ def test_a_deadlock_that_a_handler_swallows_is_no_refusal_either(postgresql_kitc
     @once
     def swallow(step: HandlerContext) -> None:
         with pytest.raises(DBAPIError):
-            step.session.execute(text("DO $$ BEGIN RAISE EXCEPTION 'as it happens' USING ERRCODE = '40P01'; END $$"))
+            meet_a_deadlock(step)
 
     kitchen.before_create = swallow
     kitchen.bench.perform(incoming(CREATE, ASK))
@@ -324,14 +317,11 @@ def test_an_error_message_that_no_database_can_hold_is_answered_all_the_same(kit
 @pytest.mark.postgresql
 def test_what_the_database_refuses_at_the_commit_is_answered_as_a_failure(postgresql_kitchen: Kitchen) -> None:
     kitchen = postgresql_kitchen
-    with kitchen.engine.begin() as connection:
-        connection.execute(
-            text("ALTER TABLE app_order ADD CONSTRAINT one_note UNIQUE (note) DEFERRABLE INITIALLY DEFERRED")
-        )
-        connection.execute(insert(orders).values(note="created"))
+    refuse_a_note_twice(kitchen.engine)
+    kitchen.before_create = lambda step: step.session.add(Note(note="taken"))
     kitchen.bench.perform(incoming(CREATE, ASK))
     assert refused(kitchen.bench.answers()) == ["IntegrityError"]
-    assert kitchen.notes() == ["created"]
+    assert kitchen.notes() == ["taken"]
 
 
 def test_an_error_without_words_gives_the_command_back_and_does_not_lose_it(
@@ -375,9 +365,17 @@ def test_a_redelivered_command_that_is_done_leaves_no_count_behind(kitchen: Kitc
     assert kitchen.count(deliveries) == 0 and kitchen.count(participant_memory) == 1
 
 
-@pytest.mark.parametrize("operation", ["commit", "rollback", "close"])
+@pytest.mark.parametrize("operation", ["commit", "rollback", "close", "reset", "invalidate"])
 def test_a_handler_that_tries_to_end_the_transaction_is_refused(kitchen: Kitchen, operation: str) -> None:
     kitchen.before_create = lambda step: getattr(step.session, operation)()
+    kitchen.bench.perform(incoming(CREATE, ASK))
+    assert refused(kitchen.bench.answers()) == ["SessionIsLent"]
+    assert kitchen.notes() == []
+
+
+@pytest.mark.parametrize("operation", ["commit", "rollback", "close"])
+def test_nor_can_it_end_the_transaction_through_the_connection(kitchen: Kitchen, operation: str) -> None:
+    kitchen.before_create = lambda step: getattr(step.session.connection(), operation)()
     kitchen.bench.perform(incoming(CREATE, ASK))
     assert refused(kitchen.bench.answers()) == ["SessionIsLent"]
     assert kitchen.notes() == []

@@ -34,8 +34,16 @@ from tests.support.kitchen import (
 )
 from tests.support.orchestration import raw_delivery, watching
 from tests.support.participation import SAGA_ID, BatchBench, Incoming, incoming
-from tests.support.sagas import orders
+from tests.support.sagas import Note, orders
 from tests.support.threads import in_threads, until
+from tests.support.trouble import (
+    LOCK,
+    insert_two_rows,
+    lose_the_connection,
+    meet_a_deadlock,
+    refuse_a_note_twice,
+    wait_for_no_lock,
+)
 
 UNDO = Direction.COMPENSATION
 TICKET = ("success", {"ticket_id": 70})
@@ -43,18 +51,8 @@ DONE = ("success", None)
 
 
 @pytest.fixture
-def kitchen(engine: Engine) -> Kitchen:
-    return Kitchen(engine, BATCHES)
-
-
-@pytest.fixture
-def postgresql_kitchen(postgresql_engine: Engine) -> Kitchen:
-    return Kitchen(postgresql_engine, BATCHES)
-
-
-@pytest.fixture
-def sqlite_kitchen(sqlite_engine: Engine) -> Kitchen:
-    return Kitchen(sqlite_engine, BATCHES)
+def mode() -> str:
+    return BATCHES
 
 
 def worker(kitchen: Kitchen) -> BatchBench:
@@ -167,23 +165,6 @@ def test_what_would_speak_to_celery_is_an_ordinary_failure_where_celery_runs_no_
     assert refused(worker(kitchen).answers()) == [type(error).__name__]
 
 
-@pytest.mark.parametrize("operation", ["commit", "rollback", "close", "reset", "invalidate"])
-def test_a_handler_that_tries_to_end_the_transaction_fails_alone(kitchen: Kitchen, operation: str) -> None:
-    kitchen.before_create = only_for(1, lambda context: getattr(context.session, operation)())
-    worker(kitchen).handle(*commands(3))
-    sent = worker(kitchen).answers()
-    assert refused(sent) == ["SessionIsLent"] and sent.count(TICKET) == 2
-    assert kitchen.notes() == ["created"] * 2
-
-
-@pytest.mark.parametrize("operation", ["commit", "rollback", "close"])
-def test_nor_can_it_end_the_transaction_through_the_connection(kitchen: Kitchen, operation: str) -> None:
-    kitchen.before_create = only_for(1, lambda context: getattr(context.session.connection(), operation)())
-    worker(kitchen).handle(*commands(3))
-    assert refused(worker(kitchen).answers()) == ["SessionIsLent"]
-    assert kitchen.notes() == ["created"] * 2
-
-
 def test_a_handler_that_catches_what_the_session_refused_commits_nothing_early(kitchen: Kitchen) -> None:
     """The last of the batch raises: what the first wanted to commit is rolled back with it and done again."""
 
@@ -236,19 +217,18 @@ def test_an_object_whose_flush_the_database_refuses_fails_its_own_command(kitche
 
 @pytest.mark.postgresql
 @pytest.mark.rule(13)
+@pytest.mark.parametrize("is_flushed", [True, False], ids=["written", "changed and not flushed"])
 def test_a_deferred_constraint_that_fails_at_the_end_fails_the_command_that_broke_it(
-    postgresql_kitchen: Kitchen,
+    postgresql_kitchen: Kitchen, is_flushed: bool
 ) -> None:
     kitchen = postgresql_kitchen
-    with kitchen.engine.begin() as connection:
-        connection.execute(
-            text("ALTER TABLE app_order ADD CONSTRAINT one_note UNIQUE (note) DEFERRABLE INITIALLY DEFERRED")
-        )
-        connection.execute(insert(orders).values(note="taken"))
+    refuse_a_note_twice(kitchen.engine)
 
     def take_a_note(context: HandlerContext) -> None:
-        note = "taken" if context.step == step(2) else context.step
-        context.session.execute(text("UPDATE app_order SET note = :note WHERE note = 'created'"), {"note": note})
+        mine = context.session.scalars(select(Note).where(Note.note == "created")).one()
+        mine.note = "taken" if context.step == step(2) else context.step
+        if is_flushed:
+            context.session.flush()
 
     kitchen.before_create = take_a_note
     worker(kitchen).handle(*commands(5))
@@ -334,8 +314,7 @@ def test_an_action_that_fails_in_a_batch_needs_no_compensation_in_it(kitchen: Ki
 
 
 @pytest.mark.rule(12)
-def test_workers_with_the_same_batch_in_opposite_orders_do_each_command_once(engine: Engine) -> None:
-    kitchen = Kitchen(engine, BATCHES)
+def test_workers_with_the_same_batch_in_opposite_orders_do_each_command_once(kitchen: Kitchen) -> None:
     batch = commands(30)
     workers = [kitchen.worker_in_batches() for _ in range(3)]
     in_threads([partial(one.handle, *(batch if place % 2 else reversed(batch))) for place, one in enumerate(workers)])
@@ -345,9 +324,8 @@ def test_workers_with_the_same_batch_in_opposite_orders_do_each_command_once(eng
 
 @pytest.mark.rule(12, 14)
 def test_a_batch_of_actions_against_a_batch_of_their_compensations_leaves_no_step_in_force_and_undone(
-    engine: Engine,
+    kitchen: Kitchen,
 ) -> None:
-    kitchen = Kitchen(engine, BATCHES)
     acting, undoing = kitchen.worker_in_batches(), kitchen.worker_in_batches()
     undos = [incoming(REJECT, ASK, UNDO, step=step(number)) for number in range(20)]
     in_threads([partial(acting.handle, *commands(20)), partial(undoing.handle, *reversed(undos))])
@@ -418,12 +396,6 @@ def test_a_strange_command_comes_to_an_end_and_harms_nobody(kitchen: Kitchen, wh
     worker(kitchen).handle(one, strange, other)
     assert worker(kitchen).answers() == [TICKET] * 2
     assert kitchen.count(participant_memory) == 3 and kitchen.count(deliveries) == 0
-
-
-def test_a_payload_that_does_not_match_is_the_failure_of_its_own_command(kitchen: Kitchen) -> None:
-    one, other = commands(2)
-    worker(kitchen).handle(one, incoming(CREATE, {"order_id": "seven"}), other)
-    assert [outcome for outcome, _ in worker(kitchen).answers()] == ["success", "failure", "success"]
 
 
 # ---- poison ---------------------------------------------------------------------------------------------------------
@@ -525,10 +497,6 @@ def held_by(kitchen: Kitchen, batch: Sequence[Incoming]) -> list[Delivery]:
     return list(unfinished.value.hold)
 
 
-def lose_the_connection(context: HandlerContext) -> None:
-    context.session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
-
-
 @pytest.mark.rule(13)
 @pytest.mark.postgresql
 def test_a_lost_connection_holds_the_whole_batch_and_then_its_commands_run_one_by_one(
@@ -590,7 +558,7 @@ def test_bad_weather_in_the_careful_second_try_is_no_refusal_either(postgresql_k
     def deadlock_on_the_second_run(context: HandlerContext) -> None:
         runs.append(context.step)
         if len(runs) == 2:
-            context.session.execute(text("DO $$ BEGIN RAISE EXCEPTION 'as it happens' USING ERRCODE = '40P01'; END $$"))
+            meet_a_deadlock(context)
 
     def work(context: HandlerContext) -> None:
         only_for(1, deadlock_on_the_second_run)(context)
@@ -605,20 +573,12 @@ def test_bad_weather_in_the_careful_second_try_is_no_refusal_either(postgresql_k
     assert kitchen.notes() == ["created"] * 2
 
 
-LOCK = text("SELECT 1 FROM app_order WHERE id = :id FOR UPDATE")
-
-
-def two_rows(engine: Engine) -> None:
-    with engine.begin() as connection:
-        connection.execute(insert(orders), [{"id": 101, "note": "a"}, {"id": 102, "note": "b"}])
-
-
 @pytest.mark.rule(13)
 @pytest.mark.postgresql
 def test_a_deadlock_between_two_batches_is_answered_by_nobody_and_both_are_done(postgresql_kitchen: Kitchen) -> None:
     """Their handlers lock the same two rows, the other way round."""
     kitchen = postgresql_kitchen
-    two_rows(kitchen.engine)
+    insert_two_rows(kitchen.engine)
     here_has_one, there_has_one = Event(), Event()
 
     def lock(context: HandlerContext, row: int) -> None:
@@ -665,7 +625,7 @@ def test_a_deadlock_between_two_batches_is_answered_by_nobody_and_both_are_done(
 @pytest.mark.postgresql
 def test_who_waits_too_long_for_a_lock_holds_up_nobody_else(postgresql_kitchen: Kitchen) -> None:
     kitchen = postgresql_kitchen
-    two_rows(kitchen.engine)
+    insert_two_rows(kitchen.engine)
 
     def lock(context: HandlerContext) -> None:
         context.session.execute(text("SET LOCAL lock_timeout = '10ms'"))
@@ -690,8 +650,7 @@ def test_who_waits_too_long_for_a_lock_holds_up_nobody_else(postgresql_kitchen: 
 @pytest.mark.rule(13)
 def test_a_locked_database_holds_the_batch(sqlite_kitchen: Kitchen) -> None:
     kitchen = sqlite_kitchen
-    event.listen(kitchen.engine, "connect", lambda raw, record: raw.execute("PRAGMA busy_timeout = 1"))
-    kitchen.engine.dispose()
+    wait_for_no_lock(kitchen.engine)
     with kitchen.engine.begin():
         held = held_by(kitchen, [command.again() for command in commands(3)])
     assert len(held) == 3

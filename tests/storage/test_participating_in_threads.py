@@ -6,7 +6,6 @@ from threading import Event, Thread
 import pytest
 from celery import signals
 from celery.exceptions import Reject, Retry
-from sqlalchemy import Engine, event
 
 from sagas_framework import HandlerContext, handles
 from sagas_framework.participant.gate import Gate
@@ -26,21 +25,12 @@ from tests.support.kitchen import (
 )
 from tests.support.participation import Incoming, ParticipantBench, incoming
 from tests.support.threads import in_threads, until
+from tests.support.trouble import wait_for_no_lock
 
 
 @pytest.fixture
-def kitchen(engine: Engine) -> Kitchen:
-    return Kitchen(engine, THREADS)
-
-
-@pytest.fixture
-def postgresql_kitchen(postgresql_engine: Engine) -> Kitchen:
-    return Kitchen(postgresql_engine, THREADS)
-
-
-@pytest.fixture
-def sqlite_kitchen(sqlite_engine: Engine) -> Kitchen:
-    return Kitchen(sqlite_engine, THREADS)
+def mode() -> str:
+    return THREADS
 
 
 @pytest.mark.rule(13)
@@ -54,8 +44,7 @@ def test_celerys_own_retry_passes_through(kitchen: Kitchen) -> None:
 @pytest.mark.rule(13)
 def test_a_locked_database_is_waited_for(sqlite_kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> None:
     kitchen = sqlite_kitchen
-    event.listen(kitchen.engine, "connect", lambda raw, record: raw.execute("PRAGMA busy_timeout = 1"))
-    kitchen.engine.dispose()
+    wait_for_no_lock(kitchen.engine)
     holder = kitchen.engine.connect()
     transaction = holder.begin()
     monkeypatch.setattr("sagas_framework.participant.participant.time.sleep", lambda seconds: transaction.rollback())

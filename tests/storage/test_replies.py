@@ -19,8 +19,9 @@ from sagas_framework.transport.inbox import Unfinished
 from sagas_framework.transport.wire import OutgoingMessage
 from tests.support import sagas
 from tests.support.orchestration import Bench, answer, arrival_of, raw_delivery, watching
-from tests.support.sagas import OrderData, OrderSaga, QuietSaga, orders
+from tests.support.sagas import Note, OrderData, OrderSaga, QuietSaga, orders
 from tests.support.threads import in_threads
+from tests.support.trouble import lose_the_connection, refuse_a_note_twice
 
 TICKET = {"ticket_id": 5}
 NOBODY = "01920000-0000-7000-8000-00000000ffff"
@@ -493,7 +494,7 @@ def test_a_lost_connection_in_a_callback_rolls_no_saga_back_and_is_tried_again(
 
     def lose(order: OrderData, step: StepContext) -> None:
         if order.order_id == 1 or not careful:
-            step.session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+            lose_the_connection(step)
         raise LookupError
 
     sagas.hooks["remember_ticket"] = lose
@@ -508,15 +509,18 @@ def test_a_lost_connection_in_a_callback_rolls_no_saga_back_and_is_tried_again(
 
 @pytest.mark.rule(9)
 @pytest.mark.postgresql
+@pytest.mark.parametrize("is_flushed", [True, False], ids=["written", "added and not flushed"])
 def test_what_the_database_would_refuse_at_the_commit_fails_the_step_that_wrote_it_alone(
-    postgresql_engine: Engine,
+    postgresql_engine: Engine, is_flushed: bool
 ) -> None:
+    def take_a_note(order: OrderData, step: StepContext) -> None:
+        step.session.add(Note(note="taken" if order.order_id == 1 else "free"))
+        if is_flushed:
+            step.session.flush()
+
+    sagas.hooks["remember_ticket"] = take_a_note
     bench = Bench(postgresql_engine, OrderSaga)
-    with postgresql_engine.begin() as connection:
-        connection.execute(
-            text("ALTER TABLE app_order ADD CONSTRAINT one_note UNIQUE (note) DEFERRABLE INITIALLY DEFERRED")
-        )
-        connection.execute(insert(orders).values(note="1 ticket 5"))
+    refuse_a_note_twice(postgresql_engine)
     saga_id, command = started(bench)
     other_id, other = started(bench, 2)
     bench.handle(answer(command, TICKET), answer(other, TICKET))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert
+from sqlalchemy.orm import declarative_base
 
 from sagas_framework import (
     PIVOT,
@@ -20,6 +21,12 @@ from sagas_framework import (
 
 app_metadata = MetaData()
 orders = Table("app_order", app_metadata, Column("id", Integer, primary_key=True), Column("note", String(200)))
+
+
+class Note(declarative_base()):  # type: ignore[misc]  # as declarative_base() is typed
+    """The same row as an object: written when somebody flushes, not before."""
+
+    __table__ = orders
 
 
 @dataclass

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from sagas_framework.delivery.suspects import Suspects, Verdict
 from sagas_framework.errors import PublishFailed, in_one_line
-from sagas_framework.storage.database import is_bad_weather
+from sagas_framework.storage.weather import is_bad_weather
 from sagas_framework.transport.delivery import Delivery
 from sagas_framework.transport.inbox import Unfinished
 from sagas_framework.transport.publisher import Publisher

@@ -10,7 +10,7 @@ from typing import Any
 from celery import Celery, bootsteps
 
 from sagas_framework.errors import PublishFailed, in_one_line
-from sagas_framework.storage.database import is_bad_weather
+from sagas_framework.storage.weather import is_bad_weather
 
 logger = logging.getLogger(__name__)
 

@@ -22,9 +22,10 @@ from sagas_framework.errors import OperationRefused, PayloadRefused, UnknownSaga
 from sagas_framework.orchestrator.chain import Care, CareNeeded, Chain
 from sagas_framework.orchestrator.instance import Instance, Work
 from sagas_framework.storage import instances, keeping
-from sagas_framework.storage.database import LentSession, is_bad_weather, lent_session
+from sagas_framework.storage.database import LentSession, lent_session
 from sagas_framework.storage.instances import HistoryRow, StoredInstance
 from sagas_framework.storage.keeping import Kept
+from sagas_framework.storage.weather import is_bad_weather
 from sagas_framework.transport.delivery import Delivery
 from sagas_framework.vocabulary.command import Failure
 

@@ -28,8 +28,9 @@ from sagas_framework.engine.walk import Identity
 from sagas_framework.errors import TransientError
 from sagas_framework.orchestrator.calls import call_user_code
 from sagas_framework.orchestrator.instance import Instance, Work
-from sagas_framework.storage.database import check_deferred_constraints, is_bad_weather
+from sagas_framework.storage.database import check_deferred_constraints
 from sagas_framework.storage.instances import HistoryRow
+from sagas_framework.storage.weather import is_bad_weather
 from sagas_framework.transport.wire import OutgoingMessage, command_message, reply_message
 from sagas_framework.vocabulary.command import Failure
 from sagas_framework.vocabulary.correlation import HEADER, Correlation, FailureKind

@@ -14,8 +14,8 @@ from sagas_framework.delivery.suspects import POISON
 from sagas_framework.engine.protocol import Reply, Unhandled
 from sagas_framework.orchestrator.advance import Advancer, Arrival
 from sagas_framework.orchestrator.instance import Work
-from sagas_framework.storage.database import is_bad_weather
 from sagas_framework.storage.keeping import Kept
+from sagas_framework.storage.weather import is_bad_weather
 from sagas_framework.transport.delivery import Delivery
 from sagas_framework.transport.publisher import Publisher
 from sagas_framework.transport.wire import Unreadable, read_arguments

@@ -17,9 +17,10 @@ from sagas_framework.participant.barrier import Answer
 from sagas_framework.participant.handlers import HandlerContext
 from sagas_framework.participant.order import Order
 from sagas_framework.storage import keeping, memory
-from sagas_framework.storage.database import check_deferred_constraints, is_bad_weather, lent_session
+from sagas_framework.storage.database import check_deferred_constraints, lent_session
 from sagas_framework.storage.keeping import Kept
 from sagas_framework.storage.memory import Memory, MemoryKey
+from sagas_framework.storage.weather import is_bad_weather
 from sagas_framework.vocabulary.command import Failure
 from sagas_framework.vocabulary.correlation import FailureKind
 from sagas_framework.vocabulary.identity import Direction

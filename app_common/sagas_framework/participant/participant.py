@@ -24,7 +24,7 @@ from sagas_framework.participant.handlers import Work, marked_in, work_of
 from sagas_framework.participant.in_hand import InHand
 from sagas_framework.participant.intake import Intake, mark_as_command
 from sagas_framework.participant.order import Order, order_of_task
-from sagas_framework.storage.database import is_bad_weather
+from sagas_framework.storage.weather import is_bad_weather
 from sagas_framework.transport.celery_app import Broker
 from sagas_framework.transport.inbox import Inbox
 from sagas_framework.transport.publisher import Publisher

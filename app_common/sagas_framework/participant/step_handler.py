@@ -27,9 +27,9 @@ def saga_step_handler(
         @saga_step_handler(response_queue=CREATE_ORDER_SAGA_RESPONSE_QUEUE)
         def create_ticket(self, saga_id, payload: dict) -> dict: ...
 
-    It does exactly what `@handles` does; `step_context(self)` gives the HandlerContext. A payload annotated with a
-    dataclass is decoded and validated. The reply queue that a command names wins over `response_queue`; with
-    neither, nobody is answered.
+    It keeps the promises of `@handles`, one command at a time and never in batches; `step_context(self)` gives the
+    HandlerContext. A payload annotated with a dataclass is decoded and validated. The reply queue that a command names
+    wins over `response_queue`; with neither, nobody is answered.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:

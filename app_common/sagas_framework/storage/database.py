@@ -1,4 +1,4 @@
-"""Opening a database, lending a session, and telling bad weather from a refusal."""
+"""Opening a database, and lending a session."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any, NoReturn
 
 from pydantic_core import from_json
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.engine import ExceptionContext, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, PendingRollbackError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
 from sagas_framework.errors import ConfigurationError, SessionIsLent
+from sagas_framework.storage.weather import is_bad_weather, mark_as_lent, watch_the_weather
 
 SQLITE_BUSY_TIMEOUT_MILLISECONDS = 10_000
 POOL_SIZE = 10
@@ -30,18 +30,6 @@ POOL_SIZE = 10
 POSTGRESQL_CONNECT_TIMEOUT_SECONDS = 5
 POSTGRESQL_SILENCE_MILLISECONDS = 10_000
 POSTGRESQL_LOCK_TIMEOUT_MILLISECONDS = 2_000
-
-# PostgreSQL's SQLSTATE classes and codes for what passes by itself, or once an operator has seen to it: connection
-# trouble, no memory, disk or connection left, a failing system below; serialization failure, unknown completion,
-# deadlock, lock time-out, a server that is shutting down, starting, tired of an idle session, or that only reads.
-_WEATHER_CLASSES = ("08", "53", "58")
-_WEATHER_CODES = ("40001", "40003", "40P01", "55P03", "57P01", "57P02", "57P03", "57P05", "25006")
-_SQLITE_WEATHER = ("locked", "busy", "unable to open database file", "database or disk is full")
-_ON_A_LOST_CONNECTION = "8s2b"  # SQLAlchemy's code, when somebody caught the loss itself and went on
-_TRANSACTION_IS_ABORTED = "25P02"  # says nothing but that an earlier statement failed
-
-_WEATHER = "sagas_weather"  # in a connection's info: what has aborted its transaction
-_LENT = "sagas_lent"  # a connection's option, and on the errors that came out of it: user code had it
 
 
 def open_database(url: str) -> Engine:
@@ -66,9 +54,7 @@ def open_database(url: str) -> Engine:
 
 
 def _watched(engine: Engine) -> Engine:
-    event.listen(engine, "handle_error", _note_weather)
-    for ending in ("begin", "rollback", "rollback_savepoint"):
-        event.listen(engine, ending, _forget_weather)
+    watch_the_weather(engine)
     if engine.dialect.name != "sqlite" or engine.url.database not in (None, "", ":memory:"):
         _leave_connections_to_the_parent(engine)
     return engine
@@ -84,29 +70,6 @@ def _leave_connections_to_the_parent(engine: Engine) -> None:
             engine.dispose(close=False)
 
     os.register_at_fork(after_in_child=dispose)
-
-
-def _note_weather(context: ExceptionContext) -> None:
-    """User code may swallow a deadlock; what it does next fails with no more than "the transaction is aborted".
-
-    So that answer is given what aborted the transaction as its cause.
-    """
-    error, connection = context.sqlalchemy_exception, context.connection
-    if not isinstance(error, DBAPIError) or connection is None:
-        return
-    if connection.get_execution_options().get(_LENT):
-        setattr(error, _LENT, True)
-    if context.is_disconnect:
-        return
-    if _sqlstate(error) == _TRANSACTION_IS_ABORTED:
-        context.original_exception.__cause__ = connection.info.get(_WEATHER)
-    elif _passes_by_itself(error):
-        connection.info[_WEATHER] = error
-
-
-def _forget_weather(connection: Connection, *unused: Any) -> None:
-    if not connection.invalidated:
-        connection.info.pop(_WEATHER, None)
 
 
 def _limits(url: URL) -> dict[str, int]:
@@ -231,7 +194,7 @@ class LentSession(Session):
 @contextmanager
 def lent_session(connection: Connection) -> Iterator[LentSession]:
     """A session inside the connection's transaction; flushed at the end, ended by the transaction's owner."""
-    connection.execution_options(**{_LENT: True})
+    mark_as_lent(connection)
     session = LentSession(connection, join_transaction_mode="rollback_only", expire_on_commit=False)
     try:
         with _not_to_be_ended(connection):
@@ -247,7 +210,8 @@ def lent_savepoint(caller: Session) -> Iterator[LentSession]:
 
     SQLAlchemy begins the savepoint with the first statement: whoever writes nothing pays for none.
     """
-    connection = caller.connection().execution_options(**{_LENT: True})
+    connection = caller.connection()
+    mark_as_lent(connection)
     session = LentSession(connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
     session._caller = caller
     try:
@@ -282,47 +246,3 @@ def check_deferred_constraints(session: Session) -> None:
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
         connection.exec_driver_sql("SET CONSTRAINTS ALL DEFERRED")
-
-
-def is_bad_weather(error: BaseException) -> bool:
-    """Whether a deadlock, a lock or a lost database is behind an error: the work is to be done again as it was.
-
-    `raise ... from None` hides what happened to other databases, as its author wants, and not what happened to the
-    transaction that was lent to user code: that is lost, whatever anybody makes of it.
-    """
-    seen: set[int] = set()
-    current: BaseException | None = error
-    hidden = False
-    while current is not None and id(current) not in seen:
-        if _is_weather_itself(current) and (not hidden or _is_of_the_lent_transaction(current)):
-            return True
-        seen.add(id(current))
-        hidden = hidden or (current.__cause__ is None and current.__suppress_context__)
-        current = current.__cause__ or current.__context__
-    return False
-
-
-def _is_weather_itself(error: BaseException) -> bool:
-    if isinstance(error, PendingRollbackError):
-        return error.code == _ON_A_LOST_CONNECTION
-    return isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and _passes_by_itself(error))
-
-
-def _is_of_the_lent_transaction(error: BaseException) -> bool:
-    return isinstance(error, PendingRollbackError) or bool(getattr(error, _LENT, False))
-
-
-def _passes_by_itself(error: DBAPIError) -> bool:
-    if error.connection_invalidated:
-        return True
-    original = error.orig
-    if isinstance(original, sqlite3.OperationalError):
-        return any(words in str(original) for words in _SQLITE_WEATHER)
-    state = _sqlstate(error)
-    if state is None:  # psycopg knows no SQLSTATE for a connection that it could not make or has lost
-        return type(original).__module__.startswith("psycopg") and isinstance(error, OperationalError)
-    return state in _WEATHER_CODES or state[:2] in _WEATHER_CLASSES
-
-
-def _sqlstate(error: DBAPIError) -> str | None:
-    return getattr(error.orig, "sqlstate", None)

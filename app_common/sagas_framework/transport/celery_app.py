@@ -57,7 +57,7 @@ class Broker:
 
     @property
     def confirms(self) -> bool:
-        return self.url.startswith(("amqp", "pyamqp"))
+        return _confirms(self.url)
 
     def queue(self, name: str) -> Queue:
         """The one way a queue is declared: two sides that declare it differently would lock each other out."""
@@ -73,6 +73,10 @@ class Broker:
                 "priority_steps": [0],
             }
         return {"confirm_publish": True} if self.confirms else {}
+
+
+def _confirms(url: str) -> bool:
+    return url.startswith(("amqp", "pyamqp"))
 
 
 def create_celery_app(name: str, broker: Broker, queues: Iterable[str], *, batches: bool) -> Celery:
@@ -131,11 +135,7 @@ def settings_that_lose_messages(app: Celery) -> list[str]:
         if app.conf[name] != value and list_of(app.conf[name]) != list_of(value)
     ]
     options = app.conf.broker_transport_options or {}
-    if (
-        app.conf.broker_url
-        and app.conf.broker_url.startswith(("amqp", "pyamqp"))
-        and not options.get("confirm_publish")
-    ):
+    if _confirms(app.conf.broker_url or "") and not options.get("confirm_publish"):
         problems.append("broker_transport_options.confirm_publish is off: a broker crash loses what was published")
     return problems
 

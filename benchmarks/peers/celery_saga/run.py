@@ -1,20 +1,17 @@
 """celery-saga: chains of tasks on Redis, which also keeps the state. It knows no services, so every worker does all."""
 
 import celery_workers
-from create_order import Mode
 from measured_run import Unsupported, arguments, measured_run
 
 PEER = "celery_saga"
 QUEUE = "celery"
 """The default queue: compensations go there whatever queue the saga was given."""
 
-MESSAGES_PER_SAGA = {Mode.FORWARD: 6, Mode.COMPENSATING: 7}
-
 
 def main() -> None:
     parser = arguments(PEER)
     parser.add_argument("--workers", type=int, default=2, help="worker processes")
-    celery_workers.add_worker_arguments(parser, pool="solo", concurrency=1, prefetch=64)
+    celery_workers.add_worker_arguments(parser)
     options = parser.parse_args()
     with measured_run(options) as run:
         if not options.broker.startswith("redis"):
@@ -26,7 +23,7 @@ def main() -> None:
             celery_workers.start_worker(run, "create_order_saga", f"worker-{number}", QUEUE)
         measurement = run.measure(create_order_saga.start_saga)
     settings = {**celery_workers.settings(options), "workers": options.workers}
-    measurement.print(PEER, settings, MESSAGES_PER_SAGA[options.mode])
+    measurement.print(PEER, settings)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
-"""What the peers on Celery share: the application's settings and how a worker process of it is started."""
+"""What the peers on Celery share: the application's settings, and how its worker processes are started and measured."""
 
 import argparse
 import os
 import sys
+from importlib import import_module
 from typing import Any
 
 from celery import Celery
 from celery.signals import worker_ready
 from create_order import ACCOUNTING_QUEUE, CONSUMER_QUEUE, REPLY_QUEUE, RESTAURANT_QUEUE, Mode
-from measured_run import NONE, MeasuredRun, Unsupported
+from measured_run import NONE, MeasuredRun, Unsupported, arguments, measured_run
 from reports import report_ready
 
 BROKER_VARIABLE = "PEER_BROKER"
@@ -23,10 +24,27 @@ QUEUES = {
 """The worker processes and what each of them consumes."""
 
 
-def add_worker_arguments(parser: argparse.ArgumentParser, pool: str, concurrency: int, prefetch: int) -> None:
-    parser.add_argument("--pool", choices=("solo", "threads", "prefork"), default=pool)
-    parser.add_argument("--concurrency", type=int, default=concurrency, help="threads or processes of each worker")
-    parser.add_argument("--prefetch", type=int, default=prefetch, help="messages fetched ahead, times the concurrency")
+def measure_services(peer: str, application_module: str) -> None:
+    """One run, as the command line asks for it, of a peer with a worker process for each service.
+
+    The module is imported once its environment is set; it holds the Celery application and `start_saga`.
+    """
+    parser = arguments(peer)
+    add_worker_arguments(parser)
+    options = parser.parse_args()
+    with measured_run(options) as run:
+        set_environment(options)
+        module = import_module(application_module)
+        for name, queue in QUEUES.items():
+            start_worker(run, application_module, name, queue)
+        measurement = run.measure(module.start_saga)
+    measurement.print(peer, settings(options))
+
+
+def add_worker_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--pool", choices=("solo", "threads", "prefork"), default="solo")
+    parser.add_argument("--concurrency", type=int, default=1, help="threads or processes of each worker")
+    parser.add_argument("--prefetch", type=int, default=64, help="messages fetched ahead, times the concurrency")
 
 
 def set_environment(options: argparse.Namespace) -> None:

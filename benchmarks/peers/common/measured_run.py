@@ -101,7 +101,7 @@ class Measurement:
     cpu_seconds: float
     peak_memory_mib: dict[str, float]
 
-    def print(self, peer: str, settings: dict[str, Any], messages_per_saga: float | None) -> None:
+    def print(self, peer: str, settings: dict[str, Any]) -> None:
         sagas = len(self.latencies)
         figures = {
             "peer": peer,
@@ -113,7 +113,6 @@ class Measurement:
             "latency_ms": {f"p{rank}": round(_percentile(self.latencies, rank) * 1000, 2) for rank in (50, 95, 99)},
             "cpu_seconds_per_saga": round(self.cpu_seconds / sagas, 6),
             "peak_memory_mib": self.peak_memory_mib,
-            "messages_per_saga": messages_per_saga,
         }
         print(json.dumps(figures))
 

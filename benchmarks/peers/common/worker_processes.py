@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -135,10 +135,8 @@ def _descendants(identifier: int, children: dict[int, list[int]]) -> list[int]:
 
 def _kill(identifiers: Sequence[int]) -> None:
     for identifier in identifiers:
-        try:
+        with suppress(ProcessLookupError):
             os.kill(identifier, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -34,7 +34,7 @@ def main() -> None:
             check_that_all_were_kept(options)
         finally:
             shut_down()
-    measurement.print(PEER, settings(options), messages_per_saga=None)
+    measurement.print(PEER, settings(options))
 
 
 def set_environment(options: argparse.Namespace) -> None:

@@ -65,7 +65,7 @@ def main() -> None:
             loop.result_of(check_that_all_were_kept(storage, options))
         finally:
             loop.result_of(services.close())
-    measurement.print(PEER, settings(options), messages_per_saga=None)
+    measurement.print(PEER, settings(options))
 
 
 def storage_of(options: argparse.Namespace) -> Any:
