@@ -12,12 +12,13 @@ from sqlalchemy.orm import Session, scoped_session
 from sagas_framework import Failure, Saga, SagaHandle
 from sagas_framework.definition.compiler import compile_saga
 from sagas_framework.definition.graph import Timing
-from sagas_framework.engine.protocol import Cancel, Pause, Resume, Retry
+from sagas_framework.engine.protocol import Act
 from sagas_framework.engine.state import SagaState
 from sagas_framework.errors import PublishFailed
 from sagas_framework.orchestrator import replies
-from sagas_framework.orchestrator.advance import Advancer, Arrival
+from sagas_framework.orchestrator.advance import Advancer
 from sagas_framework.orchestrator.due import DueSagas
+from sagas_framework.orchestrator.instance import Arrival
 from sagas_framework.orchestrator.replies import ReplyBatches
 from sagas_framework.orchestrator.start import Starts, start
 from sagas_framework.storage.schema import history, instances, kept_messages
@@ -112,7 +113,7 @@ def answer(
 
 def arrival_of(reply: Delivery) -> Arrival:
     """The reply as the orchestrator reads it."""
-    read = replies._read(reply, 1.0)
+    read = replies.read_reply(reply, 1.0)
     assert isinstance(read, Arrival)
     return read
 
@@ -142,7 +143,7 @@ class Bench:
     def handle(self, *deliveries: Delivery) -> None:
         self.replies.handle(deliveries)
 
-    def act(self, saga_id: str, act: Retry | Cancel | Pause | Resume) -> None:
+    def act(self, saga_id: str, act: Act) -> None:
         self.advancer.arrivals([Arrival(saga_id, act)], (), act.now)
 
     def due_at(self, now: float) -> None:

@@ -20,6 +20,8 @@ def summoned(walk: Walk, entry: Summons) -> None:
     if known is not None and known.message_id != entry.asked.message_id and _is_older(walk, entry):
         return
     walk.change(asked=entry.asked)
+    if entry.redelivered:
+        walk.publish_what_came_of(entry.asked.message_id)
     if entry.direction is Direction.COMPENSATION:
         _undo(walk)
     elif walk.saga.ended:

@@ -70,7 +70,8 @@ class StepState(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """The command that made this saga a child: what its end answers. `place` is that command's header."""
+    """The command that this saga's end answers, when it is another's child. `place` is that command's header: `saga`
+    and `step` say whose child it is."""
 
     task: str
     message_id: str

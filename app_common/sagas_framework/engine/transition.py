@@ -46,6 +46,8 @@ def cause_of(first: Input) -> Cause:
     """What the commands of a chain that begins with this input are attributed to."""
     if isinstance(first, Reply):
         return Cause(reply=first.in_reply_to)
+    if isinstance(first, Summons):
+        return Cause(reply=first.asked.message_id)
     if isinstance(first, Start):
         return Cause(relay_after_seconds=START_RELAY_SECONDS)
     if isinstance(first, (Retry, Cancel, Resume, Signal)):
@@ -166,9 +168,7 @@ def _answers_nothing_awaited(entry: Reply, walk: Walk) -> None:
         return
     walk.effects.append(Stale())
     if entry.redelivered:  # somebody may have died between the commit that this reply led to and its publishing
-        for name, step in walk.steps.items():
-            if step.awaited is not None and step.awaited.caused_by == entry.in_reply_to:
-                walk.publish(name)
+        walk.publish_what_came_of(entry.in_reply_to)
         if walk.saga.ended:
             going_on.answer(walk)
 

@@ -152,3 +152,9 @@ class Walk:
                 again=again,
             )
         )
+
+    def publish_what_came_of(self, message: str) -> None:
+        """A message comes again: a process may have died between the commit that it led to and the publishing."""
+        for name, step in self.steps.items():
+            if step.awaited is not None and step.awaited.caused_by == message:
+                self.publish(name)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Engine
 
 from sagas_framework.definition.graph import Definition
-from sagas_framework.engine.protocol import Cancel, Pause, Resume, Retry
+from sagas_framework.engine.protocol import Act, Cancel, Pause, Resume, Retry, Signal
 from sagas_framework.errors import UnknownSaga
 from sagas_framework.operations.trace import readable_trace
 from sagas_framework.operations.views import (
@@ -38,7 +38,7 @@ class Operated(Protocol):
     @property
     def definitions(self) -> Mapping[str, Definition]: ...
 
-    def act(self, saga_id: str, act: Retry | Cancel | Pause | Resume) -> None: ...
+    def act(self, saga_id: str, act: Act) -> None: ...
 
 
 class Operations:
@@ -105,7 +105,11 @@ class Operations:
     def resume(self, saga_id: str, reason: str = "") -> None:
         self._act(saga_id, Resume(time.time(), reason))
 
-    def _act(self, saga_id: str, act: Retry | Cancel | Pause | Resume) -> None:
+    def signal(self, saga_id: str, name: str, payload: Any = None) -> None:
+        """Tells a saga that its step of this name may go on; `payload` is JSON, as that step declares it."""
+        self._act(saga_id, Signal(time.time(), name, {} if payload is None else payload))
+
+    def _act(self, saga_id: str, act: Act) -> None:
         if not is_saga_id(saga_id):
             raise UnknownSaga(saga_id)
         self._orchestrator.act(saga_id, act)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,19 +10,21 @@ from celery import Celery
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
-from sagas_framework.definition.checks import MAX_NAME_CHARACTERS
+from sagas_framework.definition.checks import MAX_NAME_CHARACTERS, refuse_bad_children
 from sagas_framework.definition.compiler import compile_saga
 from sagas_framework.definition.graph import Definition, Timing, Undo, Work
 from sagas_framework.definition.saga import Saga
-from sagas_framework.engine.protocol import Cancel, Pause, Resume, Retry
+from sagas_framework.engine.protocol import Act, Signal
 from sagas_framework.errors import ConfigurationError, DefinitionError
-from sagas_framework.orchestrator.advance import Advancer, Arrival
+from sagas_framework.orchestrator.advance import Advancer
 from sagas_framework.orchestrator.due import DueSagas
+from sagas_framework.orchestrator.instance import Arrival
 from sagas_framework.orchestrator.replies import ReplyBatches
 from sagas_framework.orchestrator.start import PUBLISH_TIMEOUT_SECONDS, SagaHandle, Starts, start
 from sagas_framework.transport.celery_app import Broker
 from sagas_framework.transport.inbox import Inbox
 from sagas_framework.transport.publisher import Publisher
+from sagas_framework.vocabulary import codec
 from sagas_framework.vocabulary.names import failure_task_name, success_task_name
 
 
@@ -69,16 +72,25 @@ class Orchestrator:
             raise DefinitionError(f"it is not registered with the orchestrator {self.name!r}", saga=saga.name)
         return start(definition, self.name, data, session, idempotency_key, self._starts)
 
-    def act(self, saga_id: str, act: Retry | Cancel | Pause | Resume) -> None:
-        """Applies an operator's act. It sends nothing itself: the due loop of a worker does, at once."""
+    def signal(self, saga_id: str, name: str, payload: Any = None) -> None:
+        """Tells a saga that its step of this name, a `WaitForSignal`, may go on; one that comes early is kept.
+
+        `payload` is what that step declares. OperationRefused: no such step waits, or its signal has come already.
+        """
+        encoded = codec.encode(object if payload is None else type(payload), payload, f"signal {name}")
+        self.act(saga_id, Signal(time.time(), name, {} if encoded is None else encoded))
+
+    def act(self, saga_id: str, act: Act) -> None:
+        """Applies what somebody outside wants. It sends nothing itself: the due loop of a worker does, at once."""
         self._advancer.arrivals([Arrival(saga_id, act)], (), act.now)
 
     def register_async_step_handlers(self) -> None:
-        """Registers the response tasks of every command that a saga sends: `<task>.response.success|failure`."""
-        for definition in self.definitions.values():
-            for name in _response_task_names(definition):
-                if name not in self.app.tasks:
-                    self._inbox.register(self.app, name)
+        """Registers the response tasks of every command that a saga sends, `<task>.response.success|failure`, and the
+        tasks by which sagas that are other sagas' steps are asked for."""
+        responses = (name for definition in self.definitions.values() for name in _response_task_names(definition))
+        for name in (*responses, *self._advancer.child_tasks):
+            if name not in self.app.tasks:
+                self._inbox.register(self.app, name)
 
     def due_sagas(self) -> DueSagas:
         """The chore that the delivery thread of a worker runs."""
@@ -91,6 +103,8 @@ def _definitions(sagas: Sequence[type[Saga[Any]]], timing: Timing) -> dict[str, 
         if saga.name in definitions:
             raise DefinitionError("another saga has the same name", saga=saga.name)
         definitions[saga.name] = compile_saga(saga, timing)
+    for definition in definitions.values():
+        refuse_bad_children(definition, definitions)
     return definitions
 
 
