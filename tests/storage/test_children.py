@@ -214,7 +214,11 @@ class FinalSaga(Saga[Parcel]):
         ([child_saga("ship", FinalSaga, parcel_of, kind=RETRIABLE)], [FinalSaga], None),
         ([child_saga("ship", FinalSaga, parcel_of, kind=PIVOT)], [FinalSaga], None),
         ([child_saga("ship", FinalSaga, parcel_of, compensation=lambda order, step: None)], [FinalSaga], None),
-        ([SyncStep("a", action=told), child_saga("ship", ShipParcel, parcel_of)], [ShipParcel], None),
+        (
+            [SyncStep("a", action=lambda order, step: None), child_saga("ship", ShipParcel, parcel_of)],
+            [ShipParcel],
+            None,
+        ),
     ],
 )
 def test_a_child_runs_on_the_same_orchestrator_and_can_be_undone_where_its_step_can(
