@@ -214,7 +214,6 @@ class FinalSaga(Saga[Parcel]):
         ([child_saga("ship", FinalSaga, parcel_of, kind=RETRIABLE)], [FinalSaga], None),
         ([child_saga("ship", FinalSaga, parcel_of, kind=PIVOT)], [FinalSaga], None),
         ([child_saga("ship", FinalSaga, parcel_of, compensation=lambda order, step: None)], [FinalSaga], None),
-        (
             [SyncStep("a", action=lambda order, step: None), child_saga("ship", ShipParcel, parcel_of)],
             [ShipParcel],
             None,
