@@ -6,7 +6,7 @@ from sagas_framework.engine.clock import try_again
 from sagas_framework.engine.protocol import Refuse, UserCode
 from sagas_framework.engine.state import Phase, StepState
 from sagas_framework.engine.walk import Walk
-from sagas_framework.vocabulary.command import Failure
+from sagas_framework.vocabulary.command import Failure, FailureKind
 
 
 def retry(walk: Walk, reason: str) -> None:
@@ -47,7 +47,7 @@ def cancel(walk: Walk, reason: str) -> None:
         walk.effects.append(Refuse("it is past its point of no return; it can only go forward (see `sagas retry`)"))
     else:
         walk.record("cancelled", walk.saga.current_step, reason=reason)
-        walk.fail(walk.saga.current_step, Failure("SagaCancelled", reason))
+        walk.fail(walk.saga.current_step, Failure("SagaCancelled", reason, kind=FailureKind.REFUSED))
 
 
 def pause(walk: Walk, reason: str) -> None:

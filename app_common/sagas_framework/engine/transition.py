@@ -99,13 +99,13 @@ def _(entry: Raised, walk: Walk) -> None:
     call = entry.call
     if call.code in (UserCode.SAGA_SUCCESS, UserCode.SAGA_FAILURE):
         walk.change(closing_failure=entry.failure)
-        walk.record("needs_attention", call.step, hook=call.code.value, failure=entry.failure.to_wire())
+        walk.record("needs_attention", call.step, hook=call.code.value, failure=entry.failure.to_json())
     elif call.step is None or call.code in (UserCode.ON_FAILURE, UserCode.COMPENSATION_FAILURE):
-        walk.record("callback_failed", call.step, hook=call.code.value, failure=entry.failure.to_wire())
+        walk.record("callback_failed", call.step, hook=call.code.value, failure=entry.failure.to_json())
     elif call.code is UserCode.COMPENSATION:
         walk.compensation_failed(call.step, entry.failure)
     elif call.code is UserCode.ACTION:
-        walk.action_failed(call.step, entry.failure, entry.transient)
+        walk.action_failed(call.step, entry.failure)
     else:
         _on_success_raised(walk, call.step, call, entry.failure)
 
@@ -114,7 +114,7 @@ def _on_success_raised(walk: Walk, name: str, call: Call, failure: Failure) -> N
     if walk.past_no_return():
         walk.get_stuck(name, failure)  # the reply stays in the state: the operator's retry runs the callback again
         return
-    walk.record("step_failed", name, call.attempt, failure=failure.to_wire())
+    walk.record("step_failed", name, call.attempt, failure=failure.to_json())
     walk.settle(name, Phase.DONE, failure=failure)  # the participant did its work: it is undone with the others
     walk.fail(name, failure)
 
@@ -144,8 +144,8 @@ def _action_answered(entry: Reply, walk: Walk, name: str) -> None:
     step, node = walk.step(name), walk.node(name)
     failure = entry.failure
     if not entry.succeeded and failure is not None:
-        walk.record("reply_failed", name, step.attempt, failure=failure.to_wire(), transient=entry.transient)
-        walk.action_failed(name, failure, entry.transient)
+        walk.record("reply_failed", name, step.attempt, failure=failure.to_json())
+        walk.action_failed(name, failure)
         return
     walk.record("reply_received", name, step.attempt, payload=entry.payload)
     if node.kind is StepKind.PIVOT and walk.saga.failing:

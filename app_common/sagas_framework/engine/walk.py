@@ -14,7 +14,7 @@ from sagas_framework.definition.graph import Definition, Node, Undo
 from sagas_framework.definition.steps import AsyncStep, StepKind
 from sagas_framework.engine.protocol import Call, Dispatch, Effect, Publish, Record, UserCode
 from sagas_framework.engine.state import Awaited, Phase, SagaState, SagaStatus, StepState
-from sagas_framework.vocabulary.command import Failure
+from sagas_framework.vocabulary.command import Failure, FailureKind
 from sagas_framework.vocabulary.identity import Direction, message_id
 
 _UNTOUCHED = StepState(Phase.WAITING)
@@ -142,19 +142,19 @@ class Walk:
         self.put(name, phase=phase, awaited=None, retry_at=None, stuck=False, reply=None, **changes)
         self._settled.append(name)
 
-    def action_failed(self, name: str, failure: Failure, transient: bool) -> None:
+    def action_failed(self, name: str, failure: Failure) -> None:
         node, step = self.node(name), self.put(name, awaited=None, failure=failure)
-        retriable = node.kind is StepKind.RETRIABLE
+        retriable, transient = node.kind is StepKind.RETRIABLE, failure.kind is FailureKind.TRANSIENT
         tries = step.attempt - step.forgiven
         if (retriable or (transient and not self.saga.failing)) and node.retry.allows_another_after(tries):
             retry_at = self.now + node.retry.delay_seconds_after(tries)
             self.put(name, retry_at=retry_at)
-            self.record("retry_scheduled", name, step.attempt, at=retry_at, failure=failure.to_wire())
+            self.record("retry_scheduled", name, step.attempt, at=retry_at, failure=failure.to_json())
         elif retriable or self.past_no_return():
             self.get_stuck(name, failure)
         else:
             self.settle(name, Phase.FAILED)
-            self.record("step_failed", name, step.attempt, failure=failure.to_wire())
+            self.record("step_failed", name, step.attempt, failure=failure.to_json())
             declared = node.step
             if isinstance(declared, AsyncStep) and declared.on_failure is not None:
                 self.call(UserCode.ON_FAILURE, name, step.attempt, failure)
@@ -163,7 +163,7 @@ class Walk:
     def get_stuck(self, name: str, failure: Failure) -> None:
         step = self.put(name, stuck=True, awaited=None, retry_at=None, failure=failure)
         attempt = step.undo_attempt if step.phase is Phase.UNDOING else step.attempt
-        self.record("needs_attention", name, attempt, failure=failure.to_wire())
+        self.record("needs_attention", name, attempt, failure=failure.to_json())
 
     # ---- backward ---------------------------------------------------------------------------------------------
 
@@ -173,7 +173,7 @@ class Walk:
             return
         # A hook of the success that raised is no trouble any more: that success will not be.
         self.change(failing=True, failed_step=name, failed_at=self.now, failure=failure, closing_failure=None)
-        self.record("compensating", name, failure=failure.to_wire())
+        self.record("compensating", name, failure=failure.to_json())
         for other, step in list(self.steps.items()):
             if step.phase is Phase.ACTING and step.retry_at is not None:
                 self.settle(other, Phase.FAILED)  # its last attempt was answered: there is nothing to undo
@@ -217,7 +217,7 @@ class Walk:
     def compensation_failed(self, name: str, failure: Failure) -> None:
         node, step = self.node(name), self.put(name, awaited=None, failure=failure)
         tries = step.undo_attempt - step.forgiven
-        self.record("compensation_failed", name, step.undo_attempt, failure=failure.to_wire())
+        self.record("compensation_failed", name, step.undo_attempt, failure=failure.to_json())
         if node.undo_retry.allows_another_after(tries):
             self.put(name, retry_at=self.now + node.undo_retry.delay_seconds_after(tries))
             return

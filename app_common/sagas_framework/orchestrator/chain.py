@@ -28,7 +28,7 @@ from sagas_framework.engine.protocol import (
 )
 from sagas_framework.engine.transition import cause_of, transition
 from sagas_framework.engine.walk import Identity
-from sagas_framework.errors import DefinitionError, TransientError
+from sagas_framework.errors import DefinitionError
 from sagas_framework.orchestrator.instance import Instance, Work
 from sagas_framework.storage.database import check_deferred_constraints, is_bad_weather
 from sagas_framework.storage.instances import HistoryRow
@@ -141,7 +141,7 @@ class Chain:
             if self._care is Care.FAST:
                 raise CareNeeded from error
             self._instance.reset_data(before)
-            return Raised(now, call, Failure.of(error), transient=isinstance(error, TransientError))
+            return Raised(now, call, Failure.of(error))
 
     def _savepoint(self) -> AbstractContextManager[Any]:
         return self._session.begin_nested() if self._care is Care.SAVEPOINTS else nullcontext()
