@@ -31,6 +31,7 @@ from sagas_framework.engine.state import SagaStatus
 from sagas_framework.errors import (
     DefinitionError,
     OperationRefused,
+    Refusal,
     SagasError,
     TransientError,
     UnknownSaga,
@@ -44,7 +45,7 @@ from sagas_framework.participant.step_handler import saga_step_handler, step_con
 from sagas_framework.storage.database import reading_session
 from sagas_framework.storage.migration import upgrade_database
 from sagas_framework.transport.celery_app import Broker
-from sagas_framework.vocabulary.command import Command, Failure
+from sagas_framework.vocabulary.command import Command, Failure, FailureKind
 from sagas_framework.vocabulary.names import failure_task_name, success_task_name
 
 __all__ = [
@@ -58,11 +59,13 @@ __all__ = [
     "Command",
     "DefinitionError",
     "Failure",
+    "FailureKind",
     "HandlerContext",
     "OperationRefused",
     "Operations",
     "Orchestrator",
     "Participant",
+    "Refusal",
     "RetryPolicy",
     "Saga",
     "SagaHandle",

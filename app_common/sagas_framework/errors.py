@@ -4,6 +4,7 @@
     ├── DefinitionError            a saga, step or command is declared wrongly; raised while it is built
     ├── ConfigurationError         an environment variable or a piece of wiring is wrong; raised at start-up
     ├── PayloadRefused             a value does not match the dataclass that its message declares
+    ├── Refusal                    raised by handlers and steps: "no, and asking again would not change it"
     ├── TransientError             raised by handlers: "not now, ask me again"
     ├── SessionIsLent              commit, rollback or close on the session that the framework handed out
     ├── UnknownSaga                no saga instance has this id
@@ -48,6 +49,13 @@ class PayloadRefused(SagasError):
         self.what = what
         self.problems = problems
         super().__init__(f"{what}: {problems}")
+
+
+class Refusal(SagasError):
+    """Raised by a handler, or by a step's own function, that says no as a decision of its business.
+
+    Asking again would not change it. What else is raised is an error: a bug, or a system that is broken.
+    """
 
 
 class TransientError(SagasError):
