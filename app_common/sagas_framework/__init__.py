@@ -20,13 +20,15 @@ from sagas_framework.engine.state import SagaStatus
 from sagas_framework.errors import (
     DefinitionError,
     OperationRefused,
+    SagaFailed,
     SagasError,
     TransientError,
     UnknownSaga,
+    WaitTimedOut,
 )
 from sagas_framework.operations import Operations
 from sagas_framework.orchestrator.orchestrator import Orchestrator
-from sagas_framework.orchestrator.start import SagaHandle
+from sagas_framework.orchestrator.waiting import Execution, SagaHandle
 from sagas_framework.participant.handlers import HandlerContext, handles
 from sagas_framework.participant.participant import Participant
 from sagas_framework.participant.step_handler import saga_step_handler, step_context
@@ -44,6 +46,7 @@ __all__ = [
     "Broker",
     "Command",
     "DefinitionError",
+    "Execution",
     "Failure",
     "HandlerContext",
     "OperationRefused",
@@ -52,6 +55,7 @@ __all__ = [
     "Participant",
     "RetryPolicy",
     "Saga",
+    "SagaFailed",
     "SagaHandle",
     "SagaStatus",
     "SagasError",
@@ -59,6 +63,7 @@ __all__ = [
     "SyncStep",
     "TransientError",
     "UnknownSaga",
+    "WaitTimedOut",
     "create_orchestrator",
     "create_participant",
     "failure_task_name",

@@ -3,10 +3,10 @@
 import sagas_framework
 
 PUBLIC = """
-    AsyncStep Broker COMPENSATABLE Command DefinitionError Failure HandlerContext OperationRefused Operations
-    Orchestrator PIVOT Participant RETRIABLE RetryPolicy Saga SagaHandle SagaStatus SagasError StepContext SyncStep
-    TransientError UnknownSaga create_orchestrator create_participant failure_task_name handles reading_session
-    saga_step_handler send step_context success_task_name upgrade_database
+    AsyncStep Broker COMPENSATABLE Command DefinitionError Execution Failure HandlerContext OperationRefused Operations
+    Orchestrator PIVOT Participant RETRIABLE RetryPolicy Saga SagaFailed SagaHandle SagaStatus SagasError StepContext
+    SyncStep TransientError UnknownSaga WaitTimedOut create_orchestrator create_participant failure_task_name handles
+    reading_session saga_step_handler send step_context success_task_name upgrade_database
 """
 
 
