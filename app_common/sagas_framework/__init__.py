@@ -32,13 +32,15 @@ from sagas_framework.errors import (
     DefinitionError,
     OperationRefused,
     Refusal,
+    SagaFailed,
     SagasError,
     TransientError,
     UnknownSaga,
+    WaitTimedOut,
 )
 from sagas_framework.operations import Operations
 from sagas_framework.orchestrator.orchestrator import Orchestrator
-from sagas_framework.orchestrator.start import SagaHandle
+from sagas_framework.orchestrator.waiting import Execution, SagaHandle
 from sagas_framework.participant.handlers import HandlerContext, handles
 from sagas_framework.participant.participant import Participant
 from sagas_framework.participant.step_handler import saga_step_handler, step_context
@@ -58,6 +60,7 @@ __all__ = [
     "Broker",
     "Command",
     "DefinitionError",
+    "Execution",
     "Failure",
     "FailureKind",
     "HandlerContext",
@@ -68,6 +71,7 @@ __all__ = [
     "Refusal",
     "RetryPolicy",
     "Saga",
+    "SagaFailed",
     "SagaHandle",
     "SagaStatus",
     "SagasError",
@@ -77,6 +81,7 @@ __all__ = [
     "TransientError",
     "UnknownSaga",
     "WaitForSignal",
+    "WaitTimedOut",
     "child_saga",
     "choice",
     "create_orchestrator",

@@ -127,8 +127,9 @@ class Bench:
 
     def start(
         self, saga: type[Saga[Any]], data: Any, session: Session | scoped_session[Any], key: str | None = None
-    ) -> SagaHandle:
-        return start(self.definitions[saga.name], NAME, data, session, key, self._starts)
+    ) -> SagaHandle[Any]:
+        saga_id, created = start(self.definitions[saga.name], NAME, data, session, key, self._starts)
+        return SagaHandle(saga_id, created, self.engine, self.definitions)
 
     def started(self, saga: type[Saga[Any]], data: Any, key: str | None = None) -> str:
         """The id of a saga started in a transaction of its own."""
