@@ -19,8 +19,6 @@ from sagas_framework.definition.steps import (
     send,
 )
 from sagas_framework.definition.structure import (
-    FAIL_FAST,
-    WAIT_ALL,
     child_saga,
     choice,
     include,
@@ -52,10 +50,8 @@ from sagas_framework.vocabulary.names import failure_task_name, success_task_nam
 
 __all__ = [
     "COMPENSATABLE",
-    "FAIL_FAST",
     "PIVOT",
     "RETRIABLE",
-    "WAIT_ALL",
     "AsyncStep",
     "Broker",
     "Command",

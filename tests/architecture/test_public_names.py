@@ -3,7 +3,7 @@
 import sagas_framework
 
 PUBLIC = """
-    COMPENSATABLE FAIL_FAST PIVOT RETRIABLE WAIT_ALL AsyncStep Broker Command DefinitionError Execution Failure
+    COMPENSATABLE PIVOT RETRIABLE AsyncStep Broker Command DefinitionError Execution Failure
     FailureKind HandlerContext OperationRefused Operations Orchestrator Participant Refusal RetryPolicy Saga
     SagaFailed SagaHandle SagaStatus SagasError Sleep StepContext SyncStep TransientError UnknownSaga WaitForSignal
     WaitTimedOut child_saga choice create_orchestrator create_participant failure_task_name handles include parallel
