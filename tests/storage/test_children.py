@@ -15,7 +15,6 @@ from sagas_framework import (
     Failure,
     Saga,
     StepContext,
-    SyncStep,
     child_saga,
     send,
 )
@@ -214,10 +213,6 @@ class FinalSaga(Saga[Parcel]):
         ([child_saga("ship", FinalSaga, parcel_of, kind=RETRIABLE)], [FinalSaga], None),
         ([child_saga("ship", FinalSaga, parcel_of, kind=PIVOT)], [FinalSaga], None),
         ([child_saga("ship", FinalSaga, parcel_of, compensation=lambda order, step: None)], [FinalSaga], None),
-            [SyncStep("a", action=lambda order, step: None), child_saga("ship", ShipParcel, parcel_of)],
-            [ShipParcel],
-            None,
-        ),
     ],
 )
 def test_a_child_runs_on_the_same_orchestrator_and_can_be_undone_where_its_step_can(

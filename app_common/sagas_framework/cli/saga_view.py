@@ -11,7 +11,7 @@ import click
 
 from sagas_framework.cli import output
 from sagas_framework.operations import HistoryEntry, KeptMessage, SagaDetails, StepView, advice_for
-from sagas_framework.operations.words import clock, one_line, printable, reason_of
+from sagas_framework.operations.words import clock, message_of, one_line, printable, reason_of
 
 TRACEBACK_LINES = 12
 """Of the end of a traceback, which is where the cause stands; `--json` has all of it."""
@@ -118,7 +118,7 @@ def _failure(saga: SagaDetails) -> None:
         return
     output.heading("Failure")
     where = f" ({failure['module']})" if failure.get("module") else ""
-    click.echo(f"{one_line(str(failure.get('type')))}{one_line(where)}: {reason_of(failure)}")
+    click.echo(f"{one_line(str(failure.get('type')))}{one_line(where)}: {message_of(failure)}")
     lines = str(failure.get("traceback") or "").rstrip().splitlines()
     if len(lines) > TRACEBACK_LINES:
         click.echo(f"  ... ({len(lines) - TRACEBACK_LINES} lines more: --json)")

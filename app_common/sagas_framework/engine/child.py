@@ -49,5 +49,5 @@ def never_begun(walk: Walk, entry: Summons) -> None:
     """Undone before it was asked for: it is remembered as failed, so that the command that is still on its way finds
     it so."""
     walk.change(asked=entry.asked, failing=True, failure=NEVER_BEGUN, failed_at=walk.now)
-    walk.record("compensating", failure=NEVER_BEGUN.to_wire())
+    walk.record("compensating", failure=NEVER_BEGUN.to_json())
     going_on.end(walk)

@@ -111,7 +111,7 @@ class Walk:
     def get_stuck(self, name: str, failure: Failure) -> None:
         step = self.put(name, stuck=True, awaited=None, retry_at=None, until=None, dormant=False, failure=failure)
         attempt = step.undo_attempt if step.phase is Phase.UNDOING else step.attempt
-        self.record("needs_attention", name, attempt, failure=failure.to_wire())
+        self.record("needs_attention", name, attempt, failure=failure.to_json())
 
     # ---- asking for something to be done ----------------------------------------------------------------------
 

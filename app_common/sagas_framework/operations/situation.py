@@ -20,7 +20,7 @@ def situation_of(saga_id: str, state: SagaState, known: Definition | None) -> st
         return _failed_at(state) if state.failure else ""
     stuck = _few([f"{_doing(name, step)} failed: {_why(step)}" for name, step in state.steps.items() if step.stuck])
     if state.closing_failure is not None:
-        stuck.append(f"the hook at its end failed: {reason_of(state.closing_failure.to_wire())}")
+        stuck.append(f"the hook at its end failed: {reason_of(state.closing_failure.to_json())}")
     if state.overdue:
         stuck.append("its deadline passed after the point of no return")
     if state.failing and stuck and state.failure:
@@ -31,7 +31,7 @@ def situation_of(saga_id: str, state: SagaState, known: Definition | None) -> st
 
 
 def _failed_at(state: SagaState) -> str:
-    reason = reason_of(state.failure.to_wire()) if state.failure else ""
+    reason = reason_of(state.failure.to_json()) if state.failure else ""
     return f"{in_words(state.failed_step)}: {reason}" if state.failed_step else reason
 
 
@@ -72,4 +72,4 @@ def _doing(name: str, step: StepState) -> str:
 
 
 def _why(step: StepState) -> str:
-    return reason_of(step.failure.to_wire()) if step.failure else "no reason given"
+    return reason_of(step.failure.to_json()) if step.failure else "no reason given"

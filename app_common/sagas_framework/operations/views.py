@@ -162,7 +162,7 @@ def details_of(row: Mapping[Any, Any], history: Iterable[Mapping[Any, Any]], kno
         stale_replies=row["stale_replies"],
         deadline_at=moment(state.deadline_at),
         overdue=state.overdue,
-        closing_failure=state.closing_failure.to_wire() if state.closing_failure else None,
+        closing_failure=state.closing_failure.to_json() if state.closing_failure else None,
         parent=Parent(state.asked.place["saga"], state.asked.place["step"]) if state.asked else None,
     )
 
@@ -219,7 +219,7 @@ def _step(saga_id: str, name: str, step: StepState, node: Node | None) -> StepVi
         undo_attempt=step.undo_attempt,
         asks=step.awaited.asks if step.awaited else 0,
         retry_at=moment(step.retry_at),
-        failure=step.failure.to_wire() if step.failure else None,
+        failure=step.failure.to_json() if step.failure else None,
         ask_at=moment(step.awaited.ask_at) if step.awaited else None,
         message_id=step.awaited.message_id if step.awaited else None,
         queue=command.queue if command else None,

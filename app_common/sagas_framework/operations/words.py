@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from sagas_framework.vocabulary.command import FailureKind
+
 
 def in_words(name: str) -> str:
     """`restaurant_service.create_ticket` and `create_ticket` both read `create ticket`."""
@@ -12,10 +14,17 @@ def in_words(name: str) -> str:
 
 
 def reason_of(failure: object) -> str:
-    """A failure in one line: its message, or its type where it says nothing."""
+    """A failure in one line. A refusal speaks for itself; of an error one wants to know what it is."""
     if not isinstance(failure, Mapping):
         return ""
-    return one_line(str(failure.get("message") or "")) or one_line(str(failure.get("type") or ""))
+    message, name = message_of(failure), one_line(str(failure.get("type") or ""))
+    if message and failure.get("kind") in (FailureKind.REFUSED, FailureKind.TRANSIENT):
+        return message
+    return ": ".join(part for part in (name, message) if part)
+
+
+def message_of(failure: Mapping[str, object]) -> str:
+    return one_line(str(failure.get("message") or ""))
 
 
 def one_line(text: str) -> str:

@@ -121,7 +121,7 @@ class Instance:
             "current_step": state.current_step,
             "failed_step": state.failed_step,
             "failed_at": state.failed_at,
-            "failure_details": state.failure.to_wire() if state.failure else None,
+            "failure_details": state.failure.to_json() if state.failure else None,
             "last_message_id": state.last_message_id,
             "stale_replies": self.stale_replies,
             "updated_at": now,

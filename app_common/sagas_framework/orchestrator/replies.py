@@ -20,8 +20,8 @@ from sagas_framework.storage.weather import is_bad_weather
 from sagas_framework.transport.delivery import Delivery
 from sagas_framework.transport.publisher import Publisher
 from sagas_framework.transport.wire import Unreadable, read_arguments
-from sagas_framework.vocabulary.command import Failure
-from sagas_framework.vocabulary.correlation import FailureKind
+from sagas_framework.vocabulary.command import Failure, FailureKind
+from sagas_framework.vocabulary.correlation import Correlation
 from sagas_framework.vocabulary.identity import is_saga_id
 from sagas_framework.vocabulary.names import success_task_name
 
@@ -90,12 +90,16 @@ def read_reply(delivery: Delivery, now: float) -> Arrival | Kept:
         in_reply_to,
         succeeded,
         payload=payload if succeeded else None,
-        failure=None if succeeded else Failure.from_wire(payload),
-        transient=correlation is not None and correlation.failure_kind is FailureKind.TRANSIENT,
+        failure=None if succeeded else Failure.from_wire(payload, _kind_of(correlation)),
         redelivered=delivery.redelivered or delivery.tried_before,
         place=(correlation.step, correlation.direction, correlation.attempt) if correlation else None,
     )
     return Arrival(saga_id, reply, delivery)
+
+
+def _kind_of(correlation: Correlation | None) -> FailureKind:
+    """A stranger's failure does not say: it is taken for an error."""
+    return (correlation and correlation.failure_kind) or FailureKind.ERROR
 
 
 def _unhandled(read: Arrival | Kept) -> list[Arrival]:
