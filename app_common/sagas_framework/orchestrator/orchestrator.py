@@ -80,8 +80,8 @@ class Orchestrator:
 
         `payload` is what that step declares. OperationRefused: no such step waits, or its signal has come already.
         """
-        encoded = codec.encode(object if payload is None else type(payload), payload, f"signal {name}")
-        self.act(saga_id, Signal(time.time(), name, {} if encoded is None else encoded))
+        encoded = codec.encode(object, {} if payload is None else payload, f"signal {name}")
+        self.act(saga_id, Signal(time.time(), name, encoded))
 
     def act(self, saga_id: str, act: Act) -> None:
         """Applies what somebody outside wants. It sends nothing itself: the due loop of a worker does, at once."""
