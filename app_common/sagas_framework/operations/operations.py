@@ -62,7 +62,7 @@ class Operations:
         before = None if older_than_seconds is None else time.time() - older_than_seconds
         with reading(self._orchestrator.engine) as connection:
             rows = views.list_sagas(connection, statuses=statuses, saga=saga, created_before=before, limit=limit)
-        return [summary_of(row) for row in rows]
+        return [summary_of(row, self._orchestrator.definitions.get(row["saga"])) for row in rows]
 
     def show(self, saga_id: str) -> SagaDetails:
         """Everything that is known of one saga; raises UnknownSaga."""
