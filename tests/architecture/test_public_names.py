@@ -3,7 +3,8 @@
 import sagas_framework
 
 PUBLIC = """
-    AsyncStep Broker COMPENSATABLE Command DefinitionError Failure FailureKind HandlerContext OperationRefused
+    ANSWER_LATER AnswerLater AnswerRefused AsyncStep Broker COMPENSATABLE Command DefinitionError Failure FailureKind
+    HandlerContext OperationRefused
     Operations Orchestrator PIVOT Participant RETRIABLE Refusal RetryPolicy Saga SagaHandle SagaStatus
     SagasError StepContext SyncStep TransientError UnknownSaga create_orchestrator create_participant failure_task_name
     handles reading_session saga_step_handler send step_context success_task_name upgrade_database

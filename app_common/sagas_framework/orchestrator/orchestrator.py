@@ -12,12 +12,13 @@ from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from sagas_framework.definition.graph import MAX_NAME_CHARACTERS, Definition, Timing, compile_saga
 from sagas_framework.definition.saga import Saga
 from sagas_framework.definition.steps import AsyncStep, Send
+from sagas_framework.delivery.after_commit import PUBLISH_TIMEOUT_SECONDS
 from sagas_framework.engine.protocol import Cancel, Pause, Resume, Retry
 from sagas_framework.errors import ConfigurationError, DefinitionError
 from sagas_framework.orchestrator.advance import Advancer, Arrival
 from sagas_framework.orchestrator.due import DueSagas
 from sagas_framework.orchestrator.replies import ReplyBatches
-from sagas_framework.orchestrator.start import PUBLISH_TIMEOUT_SECONDS, SagaHandle, Starts, start
+from sagas_framework.orchestrator.start import SagaHandle, Starts, start
 from sagas_framework.transport.celery_app import Broker
 from sagas_framework.transport.inbox import Inbox
 from sagas_framework.transport.publisher import Publisher
