@@ -55,7 +55,6 @@ class Participant:
         self.app = app
         self.broker = broker
         self.engine = engine
-        self.sessions: sessionmaker[Session] | None = None if engine is None else sessionmaker(engine)
         self._works: dict[str, Work] = {}
         self._publisher = Publisher(app, broker)
         self._answers = Answers(engine, lets_through=CELERY_OWN)
@@ -66,6 +65,12 @@ class Participant:
         self._back_off = BackOff()
         app.Task.Strategy = Intake(engine).strategy
         setattr(app, _ATTRIBUTE, self)
+
+    @property
+    def sessions(self) -> sessionmaker[Session]:
+        if self.engine is None:
+            raise ConfigurationError(f"participant {self.name!r} has no database to make sessions on")
+        return sessionmaker(self.engine)
 
     def register(self, module: ModuleType) -> None:
         """Registers every `@handles` function of a module as a Celery task, which takes one command at a time."""
