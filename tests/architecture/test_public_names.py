@@ -3,10 +3,11 @@
 import sagas_framework
 
 PUBLIC = """
-    AsyncStep Broker COMPENSATABLE Command DefinitionError Failure HandlerContext OperationRefused Operations
-    Orchestrator PIVOT Participant RETRIABLE RetryPolicy Saga SagaHandle SagaStatus SagasError StepContext SyncStep
-    TransientError UnknownSaga create_orchestrator create_participant failure_task_name handles reading_session
-    saga_step_handler send step_context success_task_name upgrade_database
+    COMPENSATABLE FAIL_FAST PIVOT RETRIABLE WAIT_ALL AsyncStep Broker Command DefinitionError Failure HandlerContext
+    OperationRefused Operations Orchestrator Participant RetryPolicy Saga SagaBuilder SagaContext SagaHandle
+    SagaStatus SagasError Sleep StepContext SyncStep TransientError UnknownSaga WaitForSignal child_saga choice
+    create_orchestrator create_participant failure_task_name handles include parallel reading_session
+    saga_step_handler send step_context success_task_name upgrade_database when
 """
 
 
