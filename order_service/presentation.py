@@ -12,7 +12,7 @@ from typing import Any
 
 from order_service.create_order_saga import CreateOrderSaga
 from order_service.models import Order, OrderStatus
-from sagas_framework import SyncStep
+from sagas_framework import FailureKind, SyncStep
 from sagas_framework.operations import HistoryEntry, SagaDetails, SagaSummary, StepView
 
 
@@ -218,7 +218,7 @@ def _step_badge(step: StepView) -> Badge:
 def _event(entry: HistoryEntry, started_at: datetime) -> EventPage:
     detail = entry.detail or {}
     step = None if entry.event in SAGA_EVENTS else entry.step
-    transient = entry.event == "reply_failed" and detail.get("transient")
+    transient = entry.event == "reply_failed" and (detail.get("failure") or {}).get("kind") == FailureKind.TRANSIENT
     return EventPage(
         event=entry.event,
         badge=NOT_NOW if transient else EVENTS.get(entry.event) or Badge(title(entry.event), "dot", "idle"),

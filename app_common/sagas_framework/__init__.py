@@ -20,8 +20,6 @@ from sagas_framework.definition.steps import (
     send,
 )
 from sagas_framework.definition.structure import (
-    FAIL_FAST,
-    WAIT_ALL,
     child_saga,
     choice,
     include,
@@ -32,43 +30,48 @@ from sagas_framework.engine.state import SagaStatus
 from sagas_framework.errors import (
     DefinitionError,
     OperationRefused,
+    Refusal,
+    SagaFailed,
     SagasError,
     TransientError,
     UnknownSaga,
+    WaitTimedOut,
 )
 from sagas_framework.operations import Operations
 from sagas_framework.orchestrator.orchestrator import Orchestrator
-from sagas_framework.orchestrator.start import SagaHandle
+from sagas_framework.orchestrator.waiting import Execution, SagaHandle
 from sagas_framework.participant.handlers import HandlerContext, handles
 from sagas_framework.participant.participant import Participant
 from sagas_framework.participant.step_handler import saga_step_handler, step_context
 from sagas_framework.storage.database import reading_session
 from sagas_framework.storage.migration import upgrade_database
 from sagas_framework.transport.celery_app import Broker
-from sagas_framework.vocabulary.command import Command, Failure
+from sagas_framework.vocabulary.command import Command, Failure, FailureKind
 from sagas_framework.vocabulary.context import SagaContext
 from sagas_framework.vocabulary.names import failure_task_name, success_task_name
 
 __all__ = [
     "COMPENSATABLE",
-    "FAIL_FAST",
     "PIVOT",
     "RETRIABLE",
-    "WAIT_ALL",
     "AsyncStep",
     "Broker",
     "Command",
     "DefinitionError",
+    "Execution",
     "Failure",
+    "FailureKind",
     "HandlerContext",
     "OperationRefused",
     "Operations",
     "Orchestrator",
     "Participant",
+    "Refusal",
     "RetryPolicy",
     "Saga",
     "SagaBuilder",
     "SagaContext",
+    "SagaFailed",
     "SagaHandle",
     "SagaStatus",
     "SagasError",
@@ -78,6 +81,7 @@ __all__ = [
     "TransientError",
     "UnknownSaga",
     "WaitForSignal",
+    "WaitTimedOut",
     "child_saga",
     "choice",
     "create_orchestrator",

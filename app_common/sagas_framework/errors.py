@@ -15,9 +15,12 @@
     ├── NotInContext               a name that a SagaContext does not hold
     ├── ConfigurationError         an environment variable or a piece of wiring is wrong; raised at start-up
     ├── PayloadRefused             a value does not match the dataclass that its message declares
+    ├── Refusal                    raised by handlers and steps: "no, and asking again would not change it"
     ├── TransientError             raised by handlers: "not now, ask me again"
     ├── SessionIsLent              commit, rollback or close on the session that the framework handed out
     ├── UnknownSaga                no saga instance has this id
+    ├── SagaFailed                 a saga that somebody waited for was rolled back; it has its data and the reason
+    ├── WaitTimedOut               a saga that somebody waited for has not ended in time; it goes on
     ├── OperationRefused           an operator's act that this saga's state does not allow
     ├── UnknownMessage             no kept message has this number
     ├── MessageStays               a kept message that cannot be sent again as it was
@@ -29,6 +32,7 @@ Each says what happened, where, and what to do about it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 
 def in_one_line(error: BaseException) -> str:
@@ -115,6 +119,13 @@ class PayloadRefused(SagasError):
         super().__init__(f"{what}: {problems}")
 
 
+class Refusal(SagasError):
+    """Raised by a handler, or by a step's own function, that says no as a decision of its business.
+
+    Asking again would not change it. What else is raised is an error: a bug, or a system that is broken.
+    """
+
+
 class TransientError(SagasError):
     """Raised by a handler whose work may succeed when it is tried again a little later."""
 
@@ -137,6 +148,24 @@ class UnknownSaga(SagasError):
     def __init__(self, saga_id: str) -> None:
         self.saga_id = saga_id
         super().__init__(f"no saga has the id {saga_id!r}; `sagas list` shows the known ones")
+
+
+class SagaFailed(SagasError):
+    """A saga that was waited for was rolled back. `execution` is what it came to."""
+
+    def __init__(self, saga: str, saga_id: str, step: str | None, reason: str, execution: Any) -> None:
+        self.saga_id = saga_id
+        self.execution = execution
+        where = f" at step {step!r}" if step else ""
+        super().__init__(f"{saga} {saga_id} failed{where}: {reason}; everything that it had done was undone")
+
+
+class WaitTimedOut(SagasError):
+    """A saga that was waited for has not ended in time. It goes on; it can be waited for again."""
+
+    def __init__(self, saga_id: str, timeout_seconds: float, situation: str) -> None:
+        self.saga_id = saga_id
+        super().__init__(f"saga {saga_id} has not ended within {timeout_seconds:g} s: {situation}")
 
 
 class OperationRefused(SagasError):

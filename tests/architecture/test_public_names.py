@@ -3,11 +3,11 @@
 import sagas_framework
 
 PUBLIC = """
-    COMPENSATABLE FAIL_FAST PIVOT RETRIABLE WAIT_ALL AsyncStep Broker Command DefinitionError Failure HandlerContext
-    OperationRefused Operations Orchestrator Participant RetryPolicy Saga SagaBuilder SagaContext SagaHandle
-    SagaStatus SagasError Sleep StepContext SyncStep TransientError UnknownSaga WaitForSignal child_saga choice
-    create_orchestrator create_participant failure_task_name handles include parallel reading_session
-    saga_step_handler send step_context success_task_name upgrade_database when
+    COMPENSATABLE PIVOT RETRIABLE AsyncStep Broker Command DefinitionError Execution Failure FailureKind
+    HandlerContext OperationRefused Operations Orchestrator Participant Refusal RetryPolicy Saga SagaBuilder
+    SagaContext SagaFailed SagaHandle SagaStatus SagasError Sleep StepContext SyncStep TransientError UnknownSaga
+    WaitForSignal WaitTimedOut child_saga choice create_orchestrator create_participant failure_task_name handles
+    include parallel reading_session saga_step_handler send step_context success_task_name upgrade_database when
 """
 
 

@@ -184,6 +184,14 @@ def test_a_step_that_was_tried_many_times_shows_the_latest_tries(tries: int, ear
     assert [*step.earlier_events, *step.latest_events] == step.events
 
 
+@pytest.mark.parametrize(("kind", "badge"), [("transient", "NOT_NOW"), ("refused", None), ("error", None)])
+def test_only_what_may_succeed_later_reads_as_not_now(kind: str, badge: str | None) -> None:
+    failure = {"failure": {"type": "Busy", "message": "later", "module": "", "traceback": "", "kind": kind}}
+    history = [happened(moment(9), "reply_failed", "create_ticket", 1, failure)]
+    shown = presentation.saga_page(a_saga("running", [a_step("create_ticket")], history), None)
+    assert (shown.steps[0].events[0].badge == presentation.NOT_NOW) is (badge is not None)
+
+
 def test_one_refusal_is_told_once_for_each_step() -> None:
     failure = {"failure": {"type": "Busy", "message": "later", "module": "", "traceback": ""}}
     events = ("reply_failed", "step_failed", "needs_attention")

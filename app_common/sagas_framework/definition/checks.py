@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import Any, get_type_hints
 
-from sagas_framework.definition.graph import Node
+from sagas_framework.definition.graph import Definition, Node
 from sagas_framework.definition.saga import Saga, data_type_of, refuse_unfinished
 from sagas_framework.definition.steps import Step, StepKind
 from sagas_framework.definition.structure import Include
 from sagas_framework.errors import DefinitionError, EmptySaga
+from sagas_framework.vocabulary.names import undo_child_task_name
 
 MAX_NAME_CHARACTERS = 120
 
@@ -115,6 +116,27 @@ def refuse_bad_include(
             "say which part of the data that is: include(saga, data=lambda order: order.payment)",
             saga=saga.name,
         )
+
+
+def refuse_bad_children(definition: Definition, known: Mapping[str, Definition]) -> None:
+    """A saga that is a step of another runs on the same orchestrator, and can be undone where that step can."""
+    for step, saga in definition.children.items():
+        child, node = known.get(saga.name), definition.nodes[step]
+        if child is None or child.saga is not saga:
+            problem = f"the saga {saga.name!r} is not registered with the same orchestrator; add it to its sagas"
+            raise DefinitionError(problem, saga=definition.name, step=step)
+        final = next((one for one in child.nodes.values() if one.kind is not StepKind.COMPENSATABLE), None)
+        if (
+            final is not None
+            and node.undo_command is not None
+            and node.undo_command.name == undo_child_task_name(saga.name)
+        ):
+            raise DefinitionError(
+                f"the saga {saga.name!r} cannot be undone from its {final.kind.value} step {final.name!r} on. Make "
+                "this step the pivot or retriable, or give it a compensation of its own",
+                saga=definition.name,
+                step=step,
+            )
 
 
 def _return_type(function: Any) -> Any:

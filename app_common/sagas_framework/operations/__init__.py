@@ -9,7 +9,7 @@ from sagas_framework.operations.doctor import Finding, examine
 from sagas_framework.operations.kept import KeptMessages
 from sagas_framework.operations.operations import Operations
 from sagas_framework.operations.trace import readable_trace
-from sagas_framework.operations.views import HistoryEntry, KeptMessage, SagaDetails, SagaSummary, StepView
+from sagas_framework.operations.views import HistoryEntry, KeptMessage, Parent, SagaDetails, SagaSummary, StepView
 
 __all__ = [
     "Advice",
@@ -18,6 +18,7 @@ __all__ = [
     "KeptMessage",
     "KeptMessages",
     "Operations",
+    "Parent",
     "SagaDetails",
     "SagaSummary",
     "StepView",

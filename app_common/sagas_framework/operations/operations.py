@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Engine
 
 from sagas_framework.definition.graph import Definition
-from sagas_framework.engine.protocol import Cancel, Pause, Resume, Retry
+from sagas_framework.engine.protocol import Act, Cancel, Pause, Resume, Retry, Signal
 from sagas_framework.errors import UnknownSaga
 from sagas_framework.operations.trace import readable_trace
 from sagas_framework.operations.views import (
@@ -23,6 +23,7 @@ from sagas_framework.operations.views import (
 )
 from sagas_framework.storage import views
 from sagas_framework.storage.database import reading
+from sagas_framework.vocabulary import codec
 from sagas_framework.vocabulary.identity import is_saga_id
 
 DEFAULT_LIMIT = 50
@@ -38,7 +39,7 @@ class Operated(Protocol):
     @property
     def definitions(self) -> Mapping[str, Definition]: ...
 
-    def act(self, saga_id: str, act: Retry | Cancel | Pause | Resume) -> None: ...
+    def act(self, saga_id: str, act: Act) -> None: ...
 
 
 class Operations:
@@ -61,7 +62,7 @@ class Operations:
         before = None if older_than_seconds is None else time.time() - older_than_seconds
         with reading(self._orchestrator.engine) as connection:
             rows = views.list_sagas(connection, statuses=statuses, saga=saga, created_before=before, limit=limit)
-        return [summary_of(row) for row in rows]
+        return [summary_of(row, self._orchestrator.definitions.get(row["saga"])) for row in rows]
 
     def show(self, saga_id: str) -> SagaDetails:
         """Everything that is known of one saga; raises UnknownSaga."""
@@ -105,7 +106,12 @@ class Operations:
     def resume(self, saga_id: str, reason: str = "") -> None:
         self._act(saga_id, Resume(time.time(), reason))
 
-    def _act(self, saga_id: str, act: Retry | Cancel | Pause | Resume) -> None:
+    def signal(self, saga_id: str, name: str, payload: Any = None) -> None:
+        """Tells a saga that its step of this name may go on; `payload` is JSON, as that step declares it."""
+        encoded = codec.encode(object, {} if payload is None else payload, f"signal {name}")
+        self._act(saga_id, Signal(time.time(), name, encoded))
+
+    def _act(self, saga_id: str, act: Act) -> None:
         if not is_saga_id(saga_id):
             raise UnknownSaga(saga_id)
         self._orchestrator.act(saga_id, act)

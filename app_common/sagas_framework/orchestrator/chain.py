@@ -25,7 +25,6 @@ from sagas_framework.engine.protocol import (
 )
 from sagas_framework.engine.transition import cause_of, transition
 from sagas_framework.engine.walk import Identity
-from sagas_framework.errors import TransientError
 from sagas_framework.orchestrator.calls import call_user_code
 from sagas_framework.orchestrator.instance import Instance, Work
 from sagas_framework.storage.database import check_deferred_constraints
@@ -33,7 +32,7 @@ from sagas_framework.storage.instances import HistoryRow
 from sagas_framework.storage.weather import is_bad_weather
 from sagas_framework.transport.wire import OutgoingMessage, command_message, reply_message
 from sagas_framework.vocabulary.command import Failure
-from sagas_framework.vocabulary.correlation import HEADER, Correlation, FailureKind
+from sagas_framework.vocabulary.correlation import HEADER, Correlation
 from sagas_framework.vocabulary.identity import Direction, message_id
 
 
@@ -126,7 +125,7 @@ class Chain:
         place = Correlation.from_headers({HEADER: asked.place})
         assert place is not None and place.reply_queue is not None
         answer = self._instance.encoded_data() if effect.failure is None else effect.failure
-        kind = None if effect.failure is None else FailureKind.REFUSED
+        kind = None if effect.failure is None else effect.failure.kind
         about = replace(place, reply_queue=None, in_reply_to=asked.message_id, failure_kind=kind)
         return reply_message(asked.task, place.reply_queue, place.saga, asked.message_id, answer, about)
 
@@ -148,7 +147,7 @@ class Chain:
             if self._care is Care.FAST:
                 raise CareNeeded from error
             self._instance.reset_data(before)
-            return Raised(now, call, Failure.of(error), transient=isinstance(error, TransientError))
+            return Raised(now, call, Failure.of(error))
 
     def _savepoint(self) -> AbstractContextManager[Any]:
         return self._session.begin_nested() if self._care is Care.SAVEPOINTS else nullcontext()

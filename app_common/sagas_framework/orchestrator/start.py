@@ -29,14 +29,6 @@ PUBLISH_TIMEOUT_SECONDS = 1.0
 """How long a caller waits for the broker after its commit; then the due loop sends in its place."""
 
 
-@dataclass(frozen=True)
-class SagaHandle:
-    """A started saga. `created` is False when the idempotency key had started it before."""
-
-    saga_id: str
-    created: bool
-
-
 def start(
     definition: Definition,
     orchestrator: str,
@@ -44,7 +36,8 @@ def start(
     session: Session | scoped_session[Any],
     idempotency_key: str | None,
     starts: Starts,
-) -> SagaHandle:
+) -> tuple[str, bool]:
+    """The saga's id, and whether this call has started it."""
     session = session() if isinstance(session, scoped_session) else session  # the one of this thread, web request, ...
     now = time.time()
     encoded = codec.encode(definition.data_type, data, f"data of {definition.name}")
@@ -61,13 +54,12 @@ def start(
         if idempotency_key is not None and not instances.insert_with_key(
             lent.connection(), instance.row(now, woken=True) | columns
         ):
-            known = _started_before(lent.connection(), orchestrator, definition.name, idempotency_key)
-            return SagaHandle(known, created=False)
+            return _started_before(lent.connection(), orchestrator, definition.name, idempotency_key), False
         chain = Chain(orchestrator, instance, lent, Care.CALLER)
         chain.run(Start(now))
     row = instance.row(now, woken=True)
     starts.add(session, _Started(row if idempotency_key is not None else row | columns, chain.work, now))
-    return SagaHandle(instance.id, created=True)
+    return instance.id, True
 
 
 def _started_before(connection: Connection, orchestrator: str, saga: str, idempotency_key: str) -> str:

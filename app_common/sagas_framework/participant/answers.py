@@ -11,7 +11,6 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from sagas_framework.errors import TransientError
 from sagas_framework.participant import barrier
 from sagas_framework.participant.barrier import Answer
 from sagas_framework.participant.handlers import HandlerContext
@@ -22,7 +21,6 @@ from sagas_framework.storage.keeping import Kept
 from sagas_framework.storage.memory import Memory, MemoryKey
 from sagas_framework.storage.weather import is_bad_weather
 from sagas_framework.vocabulary.command import Failure
-from sagas_framework.vocabulary.correlation import FailureKind
 from sagas_framework.vocabulary.identity import Direction
 
 logger = logging.getLogger(__name__)
@@ -30,7 +28,7 @@ logger = logging.getLogger(__name__)
 Run = Callable[[Order, HandlerContext], Answer]
 
 
-class _Refusal(Exception):
+class _Failed(Exception):
     """The handler raised: its transaction is rolled back, then the answer is remembered in another one."""
 
     def __init__(self, answer: Answer) -> None:
@@ -61,7 +59,7 @@ class Answers:
         try:
             return self._transaction(self._engine, orders, self._run_and_flush if alone else self._run)
         except Exception as error:
-            if is_bad_weather(error) or (alone and not isinstance(error, (_Refusal, DBAPIError))):
+            if is_bad_weather(error) or (alone and not isinstance(error, (_Failed, DBAPIError))):
                 raise
             if alone:
                 answer = _answer_of(error)
@@ -87,7 +85,7 @@ class Answers:
         except Exception as error:
             if is_bad_weather(error):
                 raise
-            raise _refusal(order, error) from error
+            raise _failed(order, error) from error
 
     def _run_and_flush(self, order: Order, context: HandlerContext) -> Answer:
         answer = self._run(order, context)
@@ -96,7 +94,7 @@ class Answers:
         except Exception as error:
             if is_bad_weather(error):
                 raise
-            raise _refusal(order, error) from error
+            raise _failed(order, error) from error
         return answer
 
     def _run_in_savepoint(self, order: Order, context: HandlerContext) -> Answer:
@@ -114,8 +112,8 @@ class Answers:
         place = order.place
         try:
             return self._run(order, HandlerContext(place.saga, place.step, place.attempt, None))
-        except _Refusal as refusal:
-            return refusal.answer
+        except _Failed as failed:
+            return failed.answer
 
 
 def _answer(
@@ -137,14 +135,11 @@ def _answer(
     return answer
 
 
-def _refusal(order: Order, error: Exception) -> _Refusal:
-    transient = isinstance(error, (TransientError, *order.work.transient))
-    logger.info("%s of saga %s failed: %s", order.task, order.saga_id, error)
-    kind = FailureKind.TRANSIENT if transient else FailureKind.REFUSED
-    return _Refusal(Answer(failure=Failure.of(error), kind=kind))
+def _failed(order: Order, error: Exception) -> _Failed:
+    failure = Failure.of(error, order.work.transient)
+    logger.info("%s of saga %s failed (%s): %s", order.task, order.saga_id, failure.kind, error)
+    return _Failed(Answer(failure=failure))
 
 
 def _answer_of(error: Exception) -> Answer:
-    if isinstance(error, _Refusal):
-        return error.answer
-    return Answer(failure=Failure.of(error), kind=FailureKind.REFUSED)
+    return error.answer if isinstance(error, _Failed) else Answer(failure=Failure.of(error))

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sagas_framework.storage.memory import Memory
-from sagas_framework.vocabulary.command import Failure
-from sagas_framework.vocabulary.correlation import FailureKind
+from sagas_framework.vocabulary.command import Failure, FailureKind
 from sagas_framework.vocabulary.identity import Direction
 
 SUCCEEDED = "succeeded"
@@ -20,6 +19,7 @@ UNNEEDED = "unneeded"
 _COMPENSATED_FIRST = Failure(
     type="AlreadyCompensated",
     message="this step was compensated before its action arrived; it is refused from then on, in any attempt",
+    kind=FailureKind.REFUSED,
 )
 
 
@@ -29,7 +29,6 @@ class Answer:
 
     value: Any = None
     failure: Failure | None = None
-    kind: FailureKind | None = None
 
 
 @dataclass(frozen=True)
@@ -59,11 +58,11 @@ def _answered(memory: Memory, direction: Direction) -> bool:
 
 def _decide_action(memory: Memory, attempt: int) -> Decision:
     if memory.undo_outcome in (SUCCEEDED, UNNEEDED):
-        return Decision(Answer(failure=_COMPENSATED_FIRST, kind=FailureKind.REFUSED))
+        return Decision(Answer(failure=_COMPENSATED_FIRST))
     if memory.outcome == SUCCEEDED:  # in whatever attempt: a later one asks for what is already there
         return Decision(Answer(memory.reply))
     if memory.outcome == FAILED and attempt <= memory.attempt:
-        return Decision(_failure(memory.failure, memory.transient))
+        return Decision(Answer(failure=Failure.from_json(memory.failure)))
     return RUN
 
 
@@ -73,13 +72,8 @@ def _decide_compensation(memory: Memory, attempt: int, unconditional: bool) -> D
     if memory.outcome != SUCCEEDED and not unconditional:
         return Decision(Answer(None), {"undo_attempt": attempt, "undo_outcome": UNNEEDED})
     if memory.undo_outcome == FAILED and attempt <= memory.undo_attempt:
-        return Decision(_failure(memory.undo_failure, memory.undo_transient))
+        return Decision(Answer(failure=Failure.from_json(memory.undo_failure)))
     return RUN
-
-
-def _failure(stored: Any, transient: bool) -> Answer:
-    kind = FailureKind.TRANSIENT if transient else FailureKind.REFUSED
-    return Answer(failure=Failure.from_wire(stored), kind=kind)
 
 
 def changes_of(direction: Direction, attempt: int, answer: Answer) -> dict[str, Any]:
@@ -89,6 +83,5 @@ def changes_of(direction: Direction, attempt: int, answer: Answer) -> dict[str, 
         f"{prefix}attempt": attempt,
         f"{prefix}outcome": SUCCEEDED if answer.failure is None else FAILED,
         f"{prefix}reply": answer.value,
-        f"{prefix}failure": answer.failure.to_wire() if answer.failure else None,
-        f"{prefix}transient": answer.kind is FailureKind.TRANSIENT,
+        f"{prefix}failure": answer.failure.to_json() if answer.failure else None,
     }

@@ -57,8 +57,9 @@ def handles(
 ) -> Callable[[Function], Function]:
     """Marks `handler(payload, step)` as what does a command: its name, queue, decoding and reply in one word.
 
-    Hand its module to `create_participant(handlers=[...])`. `transient` names exceptions after which the orchestrator
-    is to ask again by the step's retry policy; TransientError always is one.
+    Hand its module to `create_participant(handlers=[...])`. What the handler raises fails the step: a Refusal is its
+    decision, anything else an error. `transient` names exceptions after which the orchestrator is to ask again by the
+    step's retry policy; TransientError always is one.
 
     `database_only` promises that the handler is short and does nothing but read and write through `step.session`. If
     all handlers of a participant promise it, its worker does many commands in one transaction, several times faster;

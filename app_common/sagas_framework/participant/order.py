@@ -64,7 +64,8 @@ class Order:
         """None: nobody waits for it."""
         if self.reply_queue is None:
             return None
-        place = replace(self.place, reply_queue=None, in_reply_to=self.message_id, failure_kind=answer.kind)
+        kind = None if answer.failure is None else answer.failure.kind
+        place = replace(self.place, reply_queue=None, in_reply_to=self.message_id, failure_kind=kind)
         return reply_message(
             self.task,
             self.reply_queue,

@@ -31,12 +31,10 @@ class Memory:
     outcome: str | None = None
     reply: Any = None
     failure: Any = None
-    transient: bool = False
     undo_attempt: int = 0
     undo_outcome: str | None = None
     undo_reply: Any = None
     undo_failure: Any = None
-    undo_transient: bool = False
     parked: str | None = None
 
 

@@ -106,12 +106,12 @@ participant_memory = Table(
     Column("outcome", String(20)),  # succeeded | failed, of the action
     Column("reply", _json()),
     Column("failure", _json()),
-    Column("transient", Boolean, nullable=False, default=False),
+    Column("transient", Boolean, nullable=False, default=False),  # of no use any more: the failure says its kind
     Column("undo_attempt", Integer, nullable=False, default=0),
     Column("undo_outcome", String(20)),  # succeeded | failed | unneeded, of the compensation
     Column("undo_reply", _json()),
     Column("undo_failure", _json()),
-    Column("undo_transient", Boolean, nullable=False, default=False),
+    Column("undo_transient", Boolean, nullable=False, default=False),  # likewise
     Column("parked", String(20)),  # action | compensation: that command waits with the operator
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),

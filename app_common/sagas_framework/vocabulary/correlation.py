@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
+from sagas_framework.vocabulary.command import FailureKind
 from sagas_framework.vocabulary.identity import Direction
 from sagas_framework.vocabulary.text import is_storable
 
@@ -13,13 +13,6 @@ HEADER = "sagas"
 MAX_ATTEMPT = 2**31 - 1  # as the databases hold it
 _MAX_TEXT = 255
 _MAX_NAME = 120
-
-
-class FailureKind(StrEnum):
-    """Whether a failure is the participant's decision or only the weather."""
-
-    REFUSED = "refused"
-    TRANSIENT = "transient"
 
 
 @dataclass(frozen=True)

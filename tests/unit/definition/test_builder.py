@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from sagas_framework import (
     COMPENSATABLE,
-    FAIL_FAST,
     PIVOT,
     RETRIABLE,
     AsyncStep,
@@ -143,7 +142,7 @@ def test_both_forms_make_the_same_definition_field_by_field() -> None:
             ),
             AsyncStep("tell", NOTE, action=ask, awaited=False, compensation=send(REJECT, ask, awaited=False)),
             choice(when(is_small, include(Small)), when(is_large), otherwise=Sleep("think", 1.0), name="size"),
-            parallel(SyncStep("left", action=reserve), SyncStep("right", action=reserve), join=FAIL_FAST),
+            parallel(SyncStep("left", action=reserve), SyncStep("right", action=reserve), fail_fast=True),
             child_saga("child", Small, data=ask),
             WaitForSignal("approved", timeout_seconds=3600.0),
             AsyncStep("pay", CREATE, action=ask, kind=PIVOT),
@@ -178,7 +177,7 @@ def test_both_forms_make_the_same_definition_field_by_field() -> None:
         .if_then(is_small, Small)
         .if_then(is_large)
         .else_then(Sleep("think", 1.0))
-        .add(parallel(SyncStep("left", action=reserve), SyncStep("right", action=reserve), join=FAIL_FAST))
+        .add(parallel(SyncStep("left", action=reserve), SyncStep("right", action=reserve), fail_fast=True))
         .add(child_saga("child", Small, data=ask), WaitForSignal("approved", timeout_seconds=3600.0))
         .step("pay", kind=PIVOT)
         .invoke_participant(CREATE, ask)

@@ -4,21 +4,21 @@ from dataclasses import replace
 
 import pytest
 
-from sagas_framework import Failure
+from sagas_framework import Failure, FailureKind
 from sagas_framework.participant.barrier import Answer, changes_of, decide
 from sagas_framework.storage.memory import Memory
-from sagas_framework.vocabulary.correlation import FailureKind
 from sagas_framework.vocabulary.identity import Direction
 
 DO, UNDO = Direction.ACTION, Direction.COMPENSATION
-NO = Failure("No", "no").to_wire()
+NO = Failure("No", "no", kind=FailureKind.REFUSED)
 NEW = Memory()
 DONE = Memory(attempt=1, outcome="succeeded", reply={"id": 1})
-REFUSED = Memory(attempt=2, outcome="failed", failure=NO)
-BUSY = replace(REFUSED, transient=True)
+REFUSED = Memory(attempt=2, outcome="failed", failure=NO.to_json())
+BUSY = replace(REFUSED, failure=replace(NO, kind=FailureKind.TRANSIENT).to_json())
+OF_OLD = replace(REFUSED, failure=NO.to_wire())
 UNDONE = replace(DONE, undo_attempt=1, undo_outcome="succeeded", undo_reply={"gone": True})
 UNNEEDED = Memory(undo_attempt=1, undo_outcome="unneeded")
-NOT_UNDONE = replace(DONE, undo_attempt=2, undo_outcome="failed", undo_failure=NO, undo_transient=True)
+NOT_UNDONE = replace(DONE, undo_attempt=2, undo_outcome="failed", undo_failure=BUSY.failure)
 PARKED = Memory(parked="action")
 
 
@@ -32,6 +32,7 @@ PARKED = Memory(parked="action")
         (REFUSED, DO, 1, "refused No"),
         (REFUSED, DO, 2, "refused No"),
         (REFUSED, DO, 3, "run"),
+        (OF_OLD, DO, 2, "error No"),
         (BUSY, DO, 2, "transient No"),
         (BUSY, DO, 3, "run"),
         (UNDONE, DO, 1, "refused AlreadyCompensated"),
@@ -71,8 +72,7 @@ def test_an_unconditional_compensation_runs_although_its_action_is_unknown(remem
     "answer",
     [
         Answer({"id": 7}),
-        Answer(failure=Failure("No", "no"), kind=FailureKind.REFUSED),
-        Answer(failure=Failure("Busy", "later"), kind=FailureKind.TRANSIENT),
+        *(Answer(failure=Failure("No", "no", kind=kind)) for kind in FailureKind),
     ],
 )
 def test_an_answer_that_is_remembered_is_what_a_duplicate_gets(direction: Direction, answer: Answer) -> None:
@@ -90,4 +90,4 @@ def said(remembered: Memory, direction: Direction, attempt: int, *, unconditiona
         assert decision.changes["undo_outcome"] == "unneeded" and decision.answer == Answer(None)
         return "unneeded"
     failure = decision.answer.failure
-    return f"{decision.answer.kind} {failure.type}" if failure else f"success {decision.answer.value}"
+    return f"{failure.kind} {failure.type}" if failure else f"success {decision.answer.value}"
