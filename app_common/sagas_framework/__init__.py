@@ -5,6 +5,7 @@ is drawn in `sagas_framework.errors`.
 """
 
 from sagas_framework.bootstrap import create_orchestrator, create_participant
+from sagas_framework.definition.builder import SagaBuilder
 from sagas_framework.definition.retry import RetryPolicy
 from sagas_framework.definition.saga import Saga
 from sagas_framework.definition.steps import (
@@ -47,6 +48,7 @@ from sagas_framework.storage.database import reading_session
 from sagas_framework.storage.migration import upgrade_database
 from sagas_framework.transport.celery_app import Broker
 from sagas_framework.vocabulary.command import Command, Failure, FailureKind
+from sagas_framework.vocabulary.context import SagaContext
 from sagas_framework.vocabulary.names import failure_task_name, success_task_name
 
 __all__ = [
@@ -71,6 +73,8 @@ __all__ = [
     "Refusal",
     "RetryPolicy",
     "Saga",
+    "SagaBuilder",
+    "SagaContext",
     "SagaFailed",
     "SagaHandle",
     "SagaStatus",
