@@ -1,5 +1,6 @@
 """What the how-tos print as code is run here as it is printed, and does what the text beside it says."""
 
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -16,8 +17,10 @@ from sqlalchemy.exc import NoResultFound
 from local_stack.plan import CHECKOUT
 from sagas_framework import AnswerRefused, create_orchestrator, upgrade_database
 from sagas_framework.definition.checks import refuse_bad_children
+from sagas_framework.definition.compiler import compile_saga
 from sagas_framework.engine.protocol import Signal
 from sagas_framework.engine.state import Phase
+from sagas_framework.operations.diagrams import svg
 from sagas_framework.participant.commands import CommandBatches
 from sagas_framework.transport.publisher import Publisher
 from sagas_framework.transport.wire import OutgoingMessage, command_message
@@ -99,6 +102,14 @@ def test_the_trip_of_the_howto_is_booked(bench: Bench, trips: ModuleType) -> Non
     while bench.status(saga_id) == "running":
         assert bench.due_now(saga_id) == []
     assert bench.status(saga_id) == "succeeded"
+
+
+def test_the_picture_of_the_trip_is_the_trip(trips: ModuleType) -> None:
+    picture = CHECKOUT / "docs" / "pictures" / "trip.svg"
+    drawn = svg(compile_saga(trips.BookTrip)) + "\n"
+    if os.environ.get("RENEW_PICTURES"):
+        picture.write_text(drawn)
+    assert picture.read_text() == drawn, "RENEW_PICTURES=1 pytest tests/docs draws it anew; look at it"
 
 
 def test_a_trip_without_consent_is_undone_with_its_visa(bench: Bench, trips: ModuleType) -> None:
