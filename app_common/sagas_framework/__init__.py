@@ -28,6 +28,7 @@ from sagas_framework.definition.structure import (
 )
 from sagas_framework.engine.state import SagaStatus
 from sagas_framework.errors import (
+    AnswerRefused,
     DefinitionError,
     OperationRefused,
     Refusal,
@@ -40,7 +41,7 @@ from sagas_framework.errors import (
 from sagas_framework.operations import Operations
 from sagas_framework.orchestrator.orchestrator import Orchestrator
 from sagas_framework.orchestrator.waiting import Execution, SagaHandle
-from sagas_framework.participant.handlers import HandlerContext, handles
+from sagas_framework.participant.handlers import ANSWER_LATER, AnswerLater, HandlerContext, handles
 from sagas_framework.participant.participant import Participant
 from sagas_framework.participant.step_handler import saga_step_handler, step_context
 from sagas_framework.storage.database import reading_session
@@ -51,9 +52,12 @@ from sagas_framework.vocabulary.context import SagaContext
 from sagas_framework.vocabulary.names import failure_task_name, success_task_name
 
 __all__ = [
+    "ANSWER_LATER",
     "COMPENSATABLE",
     "PIVOT",
     "RETRIABLE",
+    "AnswerLater",
+    "AnswerRefused",
     "AsyncStep",
     "Broker",
     "Command",

@@ -18,6 +18,7 @@
     ├── Refusal                    raised by handlers and steps: "no, and asking again would not change it"
     ├── TransientError             raised by handlers: "not now, ask me again"
     ├── SessionIsLent              commit, rollback or close on the session that the framework handed out
+    ├── AnswerRefused              a later answer that no step waits for
     ├── UnknownSaga                no saga instance has this id
     ├── SagaFailed                 a saga that somebody waited for was rolled back; it has its data and the reason
     ├── WaitTimedOut               a saga that somebody waited for has not ended in time; it goes on
@@ -140,6 +141,15 @@ class SessionIsLent(SagasError):
             "writes the saga's progress; both commit together when your function returns. Use session.flush() "
             "to get generated keys, and raise to undo."
         )
+
+
+class AnswerRefused(SagasError):
+    """An answer that comes later, and that its step does not take: unknown, answered already, or taken back."""
+
+    def __init__(self, token: str, reason: str) -> None:
+        self.token = token
+        self.reason = reason
+        super().__init__(f"the answer is refused: {reason}")
 
 
 class UnknownSaga(SagasError):

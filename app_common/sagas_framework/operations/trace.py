@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from sagas_framework.definition.graph import Definition
+from sagas_framework.definition.structure import ChildStep
 from sagas_framework.operations.views import HistoryEntry, SagaDetails, StepView
 from sagas_framework.operations.words import clock, in_words, one_line, reason_of
 
@@ -49,6 +50,8 @@ def undo_names(definition: Definition) -> dict[str, str]:
     """What each step's compensation is called: by its command, or by its function."""
     names = {}
     for name, node in definition.nodes.items():
+        if isinstance(node.step, ChildStep) and node.compensation is node.step.undo:
+            continue  # the framework has made up that command's name
         command = node.undo_command
         called = command.name if command else getattr(node.compensation, "__name__", "")
         if command or called.isidentifier():
