@@ -146,7 +146,7 @@ def _write(connection: Connection, batch: Sequence[_Started]) -> None:
         new=[started.row for started in batch if "orchestrator" in started.row],
     )
     for started in batch:
-        keeping.add_to_outbox(connection, [vars(message) for message in started.work.unawaited], started.now)
+        keeping.add_to_outbox(connection, [vars(message) for message in started.work.outbox], started.now)
 
 
 def _within(transaction: SessionTransaction | None, ended: SessionTransaction | None) -> bool:
