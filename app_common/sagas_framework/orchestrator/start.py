@@ -84,4 +84,4 @@ class Starts(AfterCommit[_Started]):
             new=[started.row for started in items if "orchestrator" in started.row],
         )
         for started in items:
-            keeping.add_to_outbox(connection, [vars(message) for message in started.work.unawaited], started.now)
+            keeping.add_to_outbox(connection, [vars(message) for message in started.work.outbox], started.now)
