@@ -107,7 +107,7 @@ def summary(definition: Definition, steps: Mapping[str, StepView] | None) -> str
 
 
 def _counted(words: Sequence[str]) -> list[str]:
-    return [f"{count} {word}" for word, count in Counter(words).most_common()]
+    return [f"{count} {word}" for word, count in Counter(words).items()]
 
 
 def state_of(step: StepView) -> State:
@@ -115,6 +115,8 @@ def state_of(step: StepView) -> State:
         return State(step.state, "alert", "warning")
     if step.work == Work.NOTHING and step.phase == "done":
         return State(step.state, "idle", "ring")  # it has done nothing yet
+    if step.phase == "undone" and step.compensation is None:
+        return State(step.state, "idle", "check")
     tone, icon = _PHASES[step.phase]
     return State(step.state, tone, icon)
 
@@ -148,7 +150,7 @@ class _Scene:
     def _undoing(self, node: Node) -> str | None:
         if node.undo is Undo.NOTHING:
             return None
-        called = self._undo.get(node.name, "undone by its own code" if node.undo is Undo.LOCAL else "undone")
+        called = self._undo.get(node.name, "by its own steps" if node.is_child else "by its own code")
         return f"{called}, no answer awaited" if node.undo is Undo.UNAWAITED else called
 
     def _split(self, fork: Fork) -> Split:
@@ -202,6 +204,8 @@ def _names(outline: Outline) -> Iterator[str]:
 def _facts(node: Node, step: StepView | None) -> tuple[str, ...]:
     """What doing it takes, and what an operator wants to know beside how far it is."""
     facts = [_doing(node)] if node.work is not Work.CHOICE else []
+    if node.work is Work.DISPATCH:
+        facts.append("no answer awaited")
     if node.work is not Work.CHOICE and node.kind in KINDS:
         facts.append(KINDS[node.kind])
     if step is not None and step.until is not None:
@@ -221,7 +225,7 @@ def _doing(node: Node) -> str:
         within = f" for {_length(node.timeout_seconds)}" if node.timeout_seconds is not None else ""
         return f"waits for this signal{within}"
     if node.command is not None:
-        return node.command.name + (", no answer awaited" if node.work is Work.DISPATCH else "")
+        return node.command.name
     return "acts only when undoing" if node.work is Work.NOTHING else "in the orchestrator"
 
 

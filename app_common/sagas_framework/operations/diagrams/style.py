@@ -11,6 +11,7 @@ STYLE = """
   --sd-good: #17693f; --sd-good-soft: #e2f3e8; --sd-bad: #a6261d; --sd-bad-soft: #fbe8e5;
   --sd-busy: #1456a8; --sd-busy-soft: #e4eefb; --sd-undo: #7a4f00; --sd-undo-soft: #faeed3;
   --sd-alert: #ffffff; --sd-alert-soft: #9b2c0c; --sd-idle: #59626b; --sd-idle-soft: #edebe5;
+  fill: var(--sd-ink);
   font: 13px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif;
 }
 @media (prefers-color-scheme: dark) {
@@ -22,40 +23,39 @@ STYLE = """
     --sd-alert: #2b0d02; --sd-alert-soft: #ff9a70; --sd-idle: #a2abb3; --sd-idle-soft: #292f34;
   }
 }
-.sagas-diagram text { fill: var(--sd-ink); }
-.sagas-diagram .name { font-weight: 600; }
-.sagas-diagram .fact, .sagas-diagram .mark { font-size: 11px; }
-.sagas-diagram .fact { fill: var(--sd-quiet); }
-.sagas-diagram .strong { fill: var(--sd-ink); font-weight: 600; }
-.sagas-diagram .middle { text-anchor: middle; }
-.sagas-diagram .box, .sagas-diagram .gate { fill: var(--sd-surface); }
-.sagas-diagram .inner { fill: none; }
-.sagas-diagram :is(.box, .gate, .inner) { stroke: var(--tone, var(--sd-line)); stroke-width: 1.25; }
-.sagas-diagram .pivot .box { stroke-width: 3; }
-.sagas-diagram .fold .box { stroke-dasharray: 5 4; }
-.sagas-diagram .frame { fill: var(--sd-frame); stroke: var(--sd-frame-line); }
-.sagas-diagram .edge { fill: none; stroke: var(--sd-line); stroke-width: 1.5; }
-.sagas-diagram .taken { stroke: var(--sd-ink); stroke-width: 2.25; }
-.sagas-diagram .untaken { stroke-dasharray: 4 4; }
-.sagas-diagram .head { fill: var(--sd-line); }
-.sagas-diagram .dot { fill: var(--sd-line); }
-.sagas-diagram .ring { fill: none; stroke: var(--sd-line); stroke-width: 1.5; }
-.sagas-diagram .icon { fill: none; stroke: var(--sd-quiet); stroke-width: 1.5; stroke-linecap: round; }
-.sagas-diagram .icon { stroke-linejoin: round; }
-.sagas-diagram .mark .pill { fill: var(--soft, var(--sd-idle-soft)); }
-.sagas-diagram .mark text { fill: var(--tone-ink, var(--tone)); font-weight: 600; }
-.sagas-diagram .mark .icon { stroke: var(--tone-ink, var(--tone)); }
-.sagas-diagram .why { fill: var(--sd-bad); font-size: 11px; }
-.sagas-diagram .good { --tone: var(--sd-good); --soft: var(--sd-good-soft); }
-.sagas-diagram .bad { --tone: var(--sd-bad); --soft: var(--sd-bad-soft); }
-.sagas-diagram .busy { --tone: var(--sd-busy); --soft: var(--sd-busy-soft); }
-.sagas-diagram .undo { --tone: var(--sd-undo); --soft: var(--sd-undo-soft); }
-.sagas-diagram .alert { --tone: var(--sd-alert-soft); --soft: var(--sd-alert-soft); --tone-ink: var(--sd-alert); }
-.sagas-diagram .idle, .sagas-diagram .skipped { --tone: var(--sd-idle); --soft: var(--sd-idle-soft); }
-.sagas-diagram .skipped .box { stroke-dasharray: 4 4; }
-.sagas-diagram .skipped .name, .sagas-diagram .skipped .strong { fill: var(--sd-quiet); font-weight: 400; }
-.sagas-diagram .label { fill: var(--sd-surface); stroke: var(--sd-line); }
-.sagas-diagram .label.chosen { stroke: var(--sd-ink); stroke-width: 2; }
+.sd-name { font-weight: 600; }
+.sd-fact, .sd-mark { font-size: 11px; }
+.sd-fact { fill: var(--sd-quiet); }
+.sd-strong { fill: var(--sd-ink); font-weight: 600; }
+.sd-middle { text-anchor: middle; }
+.sd-box, .sd-gate { fill: var(--sd-surface); }
+.sd-inner { fill: none; }
+.sd-box, .sd-gate, .sd-inner { stroke: var(--sd-tone, var(--sd-line)); stroke-width: 1.25; }
+.sd-pivot .sd-box { stroke-width: 3; }
+.sd-fold .sd-box { stroke-dasharray: 5 4; }
+.sd-frame { fill: var(--sd-frame); stroke: var(--sd-frame-line); }
+.sd-edge { fill: none; stroke: var(--sd-line); stroke-width: 1.5; }
+.sd-taken { stroke: var(--sd-ink); stroke-width: 2.25; }
+.sd-untaken { stroke-dasharray: 4 4; }
+.sd-head { fill: var(--sd-line); }
+.sd-dot { fill: var(--sd-line); }
+.sd-ring { fill: none; stroke: var(--sd-line); stroke-width: 1.5; }
+.sd-icon { fill: none; stroke: var(--sd-quiet); stroke-width: 1.5; stroke-linecap: round; }
+.sd-icon { stroke-linejoin: round; }
+.sd-mark .sd-pill { fill: var(--sd-soft, var(--sd-idle-soft)); }
+.sd-mark text { fill: var(--sd-tone-ink, var(--sd-tone)); font-weight: 600; }
+.sd-mark .sd-icon { stroke: var(--sd-tone-ink, var(--sd-tone)); }
+.sd-why { fill: var(--sd-bad); font-size: 11px; }
+.sd-good { --sd-tone: var(--sd-good); --sd-soft: var(--sd-good-soft); }
+.sd-bad { --sd-tone: var(--sd-bad); --sd-soft: var(--sd-bad-soft); }
+.sd-busy { --sd-tone: var(--sd-busy); --sd-soft: var(--sd-busy-soft); }
+.sd-undo { --sd-tone: var(--sd-undo); --sd-soft: var(--sd-undo-soft); }
+.sd-alert { --sd-tone: var(--sd-alert-soft); --sd-soft: var(--sd-alert-soft); --sd-tone-ink: var(--sd-alert); }
+.sd-idle, .sd-skipped { --sd-tone: var(--sd-idle); --sd-soft: var(--sd-idle-soft); }
+.sd-skipped .sd-box { stroke-dasharray: 4 4; }
+.sd-skipped .sd-name, .sd-skipped .sd-strong { fill: var(--sd-quiet); font-weight: 400; }
+.sd-label { fill: var(--sd-surface); stroke: var(--sd-line); }
+.sd-chosen { stroke: var(--sd-ink); stroke-width: 2; }
 """
 
 ICONS = {

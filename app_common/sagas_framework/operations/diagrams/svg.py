@@ -16,6 +16,7 @@ from sagas_framework.operations.diagrams.shapes import (
     gate_shape,
     label_shape,
     line,
+    looking,
     text,
     widest,
 )
@@ -66,7 +67,7 @@ def _shape(part: Part) -> Shape:
 
 def _begin() -> Shape:
     def draw(left: float, top: float) -> Lines:
-        yield f'<circle class="dot" cx="{left + DOT:g}" cy="{top + DOT:g}" r="{DOT}"/>'
+        yield f'<circle{looking("dot")} cx="{left + DOT:g}" cy="{top + DOT:g}" r="{DOT}"/>'
 
     return Shape(2 * DOT, 2 * DOT, draw)
 
@@ -74,12 +75,13 @@ def _begin() -> Shape:
 def _end() -> Shape:
     def draw(left: float, top: float) -> Lines:
         x, y = left + DOT, top + DOT
-        yield f'<circle class="ring" cx="{x:g}" cy="{y:g}" r="{DOT}"/><circle class="dot" cx="{x:g}" cy="{y:g}" r="4"/>'
+        yield f'<circle{looking("ring")} cx="{x:g}" cy="{y:g}" r="{DOT}"/>'
+        yield f'<circle{looking("dot")} cx="{x:g}" cy="{y:g}" r="4"/>'
 
     return Shape(2 * DOT, 2 * DOT, draw)
 
 
-def _sequence(shapes: Sequence[Shape]) -> Shape:
+def _sequence(shapes: Sequence[Shape], looks: str = "") -> Shape:
     """One below the other, with arrows."""
     width = widest(shapes)
     height = sum(shape.height for shape in shapes) + STEP_GAP * max(len(shapes) - 1, 0)
@@ -87,7 +89,7 @@ def _sequence(shapes: Sequence[Shape]) -> Shape:
     def draw(left: float, top: float) -> Lines:
         for number, shape in enumerate(shapes):
             if number:
-                yield from arrow(left + width / 2, top, top + STEP_GAP)
+                yield from arrow(left + width / 2, top, top + STEP_GAP, looks)
                 top += STEP_GAP
             yield from shape.draw(left + (width - shape.width) / 2, top)
             top += shape.height
@@ -108,17 +110,17 @@ def _frame(split: Split) -> Shape:
     rule = "nothing new begins when one fails" if split.fail_fast else "all finish, even when one fails"
     head = f"{what}; {rule}" if split.of > 1 else what
     rows = _rows([_branch(branch) for branch in split.branches])
-    inner = max(*(_row_width(row) for row in rows), width_of(head, FACT_SIZE) - FRAME_INSET)
+    inner = max(*(_row_width(row) for row in rows), width_of(head, FACT_SIZE))
     heights = [max(shape.height for shape in row) for row in rows]
     width = inner + 2 * FRAME_INSET
     height = FRAME_HEAD + sum(heights) + BRANCH_GAP * (len(rows) - 1) + FRAME_INSET
 
     def draw(left: float, top: float) -> Lines:
-        yield f'<rect class="frame" x="{left:g}" y="{top:g}" width="{width:g}" height="{height:g}" rx="12"/>'
+        yield f'<rect{looking("frame")} x="{left:g}" y="{top:g}" width="{width:g}" height="{height:g}" rx="12"/>'
         yield text(head, left + FRAME_INSET, top + 19, "fact")
         top += FRAME_HEAD
         for row, row_height in zip(rows, heights, strict=True):
-            x = left + (width - _row_width(row)) / 2
+            x = left + FRAME_INSET
             for shape in row:
                 yield from shape.draw(x, top)
                 x += shape.width + BRANCH_GAP
@@ -143,6 +145,9 @@ def _row_width(row: Sequence[Shape]) -> float:
 # ---- one or the other --------------------------------------------------------------------------------------------
 
 
+_EDGES = {None: "", True: "taken", False: "untaken"}
+
+
 def _choice(split: Split, question: Box) -> Shape:
     """A rhombus from which the branches part; below them they meet."""
     gate = gate_shape(question)
@@ -161,7 +166,7 @@ def _choice(split: Split, question: Box) -> Shape:
             zip(split.branches, _lefts(columns, x), columns, strict=True), key=lambda each: each[0].taken is True
         )
         for branch, at, column in taken_last:
-            looks = {None: "", True: "taken", False: "untaken"}[branch.taken]
+            looks = _EDGES[branch.taken]
             center = at + column.width / 2
             yield line(f"M{middle:g} {top + gate.height:g}V{parting - RAIL / 2:g}H{center:g}V{parting:g}", looks)
             yield line(
@@ -185,4 +190,4 @@ def _labelled(branch: Branch) -> Shape:
     if not branch.label:
         return _branch(branch)
     label = label_shape(branch.label, branch.taken is True)
-    return _sequence([label, *(_shape(part) for part in branch.parts)])
+    return _sequence([label, *(_shape(part) for part in branch.parts)], _EDGES[branch.taken])

@@ -7,8 +7,8 @@ from html import escape
 
 from sagas_framework.operations.words import printable
 
-_NARROW = frozenset("fijlrtI.,:;'|!()[]{} -/")
-_WIDE = frozenset("mwMWQOCGDHNU@%_…↩")
+_NARROW = frozenset("fijlrtI.,:;'|!()[] -/")
+_WIDE = frozenset("mwMWQOCGDHNU@%_…↩<>=+~#&")
 
 
 def width_of(text: str, size: float) -> float:
