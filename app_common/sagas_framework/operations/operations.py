@@ -24,6 +24,7 @@ from sagas_framework.operations.views import (
 )
 from sagas_framework.storage import views
 from sagas_framework.storage.database import reading
+from sagas_framework.vocabulary import codec
 from sagas_framework.vocabulary.identity import is_saga_id
 
 DEFAULT_LIMIT = 50
@@ -129,7 +130,8 @@ class Operations:
 
     def signal(self, saga_id: str, name: str, payload: Any = None) -> None:
         """Tells a saga that its step of this name may go on; `payload` is JSON, as that step declares it."""
-        self._act(saga_id, Signal(time.time(), name, {} if payload is None else payload))
+        encoded = codec.encode(object, {} if payload is None else payload, f"signal {name}")
+        self._act(saga_id, Signal(time.time(), name, encoded))
 
     def _act(self, saga_id: str, act: Act) -> None:
         if not is_saga_id(saga_id):
