@@ -106,7 +106,7 @@ class World:
 
     def _call(self, call: Call, raises: Raises) -> Input:
         if raises(call):
-            return Raised(self.now, call, Failure("UserError", "told to"), transient=call.attempt % 2 == 1)
+            return Raised(self.now, call, Failure("UserError", "told to"), transient=self._is_transient(call))
         if call.code in (UserCode.SAGA_SUCCESS, UserCode.SAGA_FAILURE):
             self.hooks_returned[call.code] += 1
         if call.step is not None:
@@ -116,6 +116,9 @@ class World:
             if call.code is UserCode.COMPENSATION and node.undo is Undo.LOCAL:
                 self._happened("undo", call.step)
         return Returned(self.now, call, self._value(call))
+
+    def _is_transient(self, call: Call) -> bool:
+        return call.attempt % 2 == 1
 
     def _value(self, call: Call) -> Any:
         node = self.definition.nodes[call.step or next(iter(self.definition.nodes))]
