@@ -36,7 +36,7 @@ class Play(World):
         self.play(Start(self.now))
 
     def play(self, entry: Input) -> None:
-        effects = self.give(entry, self._raises)
+        effects = self.give(entry, self.raises)
         self.told += [(effect.event, effect.step) for effect in effects if isinstance(effect, Record)]
 
     def succeed(self, *steps: str) -> None:
@@ -78,7 +78,7 @@ class Play(World):
 
     def _answer(self, step: str, outcome: Any) -> None:
         self.deliver_command(self._sent(step), outcome)
-        effects = self.deliver_reply(*self.replies[-1], redelivered=False, raises=self._raises)
+        effects = self.deliver_reply(*self.replies[-1], redelivered=False, raises=self.raises)
         self.told += [(effect.event, effect.step) for effect in effects if isinstance(effect, Record)]
 
     def _sent(self, step: str) -> Any:
@@ -86,7 +86,7 @@ class Play(World):
         assert awaited is not None, f"{step} awaits nothing: {self.state.steps[step]}"
         return next(sent for sent in self.commands if sent.message_id == awaited.message_id)
 
-    def _raises(self, call: Call) -> bool:
+    def raises(self, call: Call) -> bool:
         return (call.step or "", call.code) in self.raising if self.raising else never(call)
 
     def _is_transient(self, call: Call) -> bool:

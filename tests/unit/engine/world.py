@@ -4,7 +4,7 @@ that loses, repeats and reorders. What must hold after every single transition i
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -211,16 +211,22 @@ class World:
         for _ in range(LONGEST_DRIVE):
             if self.state.ended:
                 return
-            if self.state.paused:
-                self.give(Resume(self.now, "drive"))
-            elif not (self._answer_what_is_awaited() or self._signal_who_waits()):
-                self._let_time_pass()
+            self.drive_on()
         raise AssertionError(f"no end in sight: {self.state}")
 
-    def _answer_what_is_awaited(self) -> bool:
+    def drive_on(self, but_not: Collection[Sent] = ()) -> None:
+        """One thing more. `but_not`: commands that somebody else answers."""
+        if self.state.paused:
+            self.give(Resume(self.now, "drive"))
+        elif not (self._answer_what_is_awaited(but_not) or self._signal_who_waits()):
+            self._let_time_pass()
+
+    def _answer_what_is_awaited(self, but_not: Collection[Sent]) -> bool:
         stuck = {step.awaited.message_id for step in self.state.steps.values() if step.awaited and step.stuck}
         awaited = {*self.awaited()} - stuck
-        sent = next((command for command in self.commands if command.message_id in awaited), None)
+        sent = next(
+            (command for command in self.commands if command.message_id in awaited and command not in but_not), None
+        )
         if sent is None:
             return False
         self.deliver_command(sent, SUCCEEDS)
