@@ -4,22 +4,22 @@ from uuid import uuid4
 
 from accounting_service.models import AuthorizationStatus, CardAuthorization
 from messaging.accounting_service_messaging import authorize_card_message, void_authorization_message
-from sagas_framework import HandlerContext, handles
+from sagas_framework import HandlerContext, Refusal, handles
 
 CENTS_PER_UNIT = 100
 BALANCE_CENTS = 50 * CENTS_PER_UNIT
 """What every card of this example holds: an amount must stay below it."""
 
 
-class InvalidAmount(Exception):
+class InvalidAmount(Refusal):
     """Nothing, or less than nothing, cannot be held on a card."""
 
 
-class InsufficientBalance(Exception):
+class InsufficientBalance(Refusal):
     """The card does not hold enough."""
 
 
-class UnknownAuthorization(Exception):
+class UnknownAuthorization(Refusal):
     """There is no such authorization."""
 
 

@@ -4,14 +4,14 @@ from sqlalchemy import bindparam, select
 
 from consumer_service.models import Consumer, ConsumerStatus
 from messaging.consumer_service_messaging import verify_consumer_details_message
-from sagas_framework import HandlerContext, handles
+from sagas_framework import HandlerContext, Refusal, handles
 
 
-class UnknownConsumer(Exception):
+class UnknownConsumer(Refusal):
     """Nobody with this id has ever signed up."""
 
 
-class ConsumerSuspended(Exception):
+class ConsumerSuspended(Refusal):
     """The consumer is known, but may not order."""
 
 

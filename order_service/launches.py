@@ -40,7 +40,9 @@ class Launch:
     order: Callable[[Random], NewOrder]
 
 
-def place_order(orchestrator: Orchestrator, order: NewOrder, idempotency_key: str | None = None) -> SagaHandle:
+def place_order(
+    orchestrator: Orchestrator, order: NewOrder, idempotency_key: str | None = None
+) -> SagaHandle[CreateOrderData]:
     """The order and its saga: both are there afterwards, or neither.
 
     A repeated key places no second order; it leads to the saga of the first.

@@ -11,22 +11,22 @@ from messaging.restaurant_service_messaging import (
 )
 from restaurant_service.models import Ticket, TicketStatus
 from restaurant_service.settings import transient_approvals
-from sagas_framework import HandlerContext, TransientError, handles
+from sagas_framework import HandlerContext, Refusal, TransientError, handles
 
 
-class NothingToCook(Exception):
+class NothingToCook(Refusal):
     """An order without items, or with an item that nobody wants any of."""
 
 
-class UnknownTicket(Exception):
+class UnknownTicket(Refusal):
     """There is no such ticket."""
 
 
-class TicketWasRejected(Exception):
+class TicketWasRejected(Refusal):
     """The order was called off: nobody may begin to cook for it."""
 
 
-class TicketWasApproved(Exception):
+class TicketWasApproved(Refusal):
     """The kitchen has begun to cook: too late to call the order off."""
 
 

@@ -13,5 +13,6 @@ container for example.
     redis_server the embedded Redis
     health       when a part of the system counts as healthy
     smoke        the five sagas over HTTP
+    example      the same for an example of its own: its workers, and what it shows
     messages     what is printed, and errors that are one line
 """

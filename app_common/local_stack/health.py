@@ -4,6 +4,7 @@ import http.client
 import socket
 
 from local_stack.messages import StackError
+from local_stack.plan import Page
 
 # Celery logs "<node name> ready." when its consumer listens to its queues, and never before. That needs no
 # remote control and no polling of the broker.
@@ -11,10 +12,10 @@ WORKER_READY_LINE = " ready."
 REQUEST_TIMEOUT_SECONDS = 2.0
 
 
-def page_answers(host: str, port: int) -> bool:
-    connection = http.client.HTTPConnection(host, port, timeout=REQUEST_TIMEOUT_SECONDS)
+def page_answers(page: Page) -> bool:
+    connection = http.client.HTTPConnection(page.host, page.port, timeout=REQUEST_TIMEOUT_SECONDS)
     try:
-        connection.request("GET", "/ping")
+        connection.request("GET", page.path)
         return connection.getresponse().status == http.client.OK
     except (OSError, http.client.HTTPException):
         return False
@@ -30,8 +31,8 @@ def require_free_port(host: str, port: int, variable: str) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise StackError(
-                f"cannot listen on {host}:{port} ({error.strerror}): stop what uses it, or choose another: "
-                f"{variable}={port + 1 if port < 65535 else 5001} make demo"
+                f"cannot listen on {host}:{port} ({error.strerror}): stop what uses it, or choose another port: "
+                f"{variable}={port + 1 if port < 65535 else 5001}"
             ) from None
 
 

@@ -82,20 +82,24 @@ class Supervisor:
         self, name: str, command: Sequence[str], *, ready_line: str | None = None, show_output: bool = True
     ) -> Child:
         """`ready_line`: the child is ready when a line of its output ends like this."""
+        child = self._start(name, command, ready_line, subprocess.PIPE)
+        child.listen((lambda line: self._console.line(name, line)) if show_output else None)
+        return child
+
+    def _start(self, name: str, command: Sequence[str], ready_line: str | None, output: int | None) -> Child:
         process = subprocess.Popen(
             [sys.executable, "-I", tether.__file__, str(os.getpid()), *command],
             cwd=self._directory,
             env=self._environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stdout=output,
+            stderr=None if output is None else subprocess.STDOUT,
             # Ctrl-C reaches a whole session; the children must be stopped in order instead, Redis after its
             # users.
             start_new_session=True,
         )
         child = Child(name, process, ready_line)
         self._children[name] = child
-        child.listen((lambda line: self._console.line(name, line)) if show_output else None)
         return child
 
     def check(self) -> None:
@@ -127,6 +131,13 @@ class Supervisor:
     def run_to_the_end(self, commands: Mapping[str, Sequence[str]], timeout_seconds: float) -> None:
         """Starts short-lived commands side by side and waits until each has ended well."""
         started = [self.start(name, command, show_output=False) for name, command in commands.items()]
+        self._wait_for_the_end_of(started, timeout_seconds)
+
+    def run_in_front(self, name: str, command: Sequence[str], timeout_seconds: float) -> None:
+        """Like `run_to_the_end`, for a command whose output is what one wants to see: it goes where ours goes."""
+        self._wait_for_the_end_of([self._start(name, command, None, None)], timeout_seconds)
+
+    def _wait_for_the_end_of(self, started: Sequence[Child], timeout_seconds: float) -> None:
         for child in started:
             del self._children[child.name]  # these are meant to end
         deadline = time.monotonic() + timeout_seconds
@@ -134,7 +145,9 @@ class Supervisor:
             while any(child.exit_code is None for child in started):
                 self.check()
                 if time.monotonic() > deadline:
-                    raise TookTooLong(f"waited {timeout_seconds:.0f} s in vain for {', '.join(commands)}")
+                    raise TookTooLong(
+                        f"waited {timeout_seconds:.0f} s in vain for {', '.join(child.name for child in started)}"
+                    )
                 time.sleep(POLL_SECONDS)
         finally:
             for child in started:

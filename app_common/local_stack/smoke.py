@@ -105,7 +105,7 @@ def run_one(launch: Launch, plan: Plan, supervisor: Supervisor, console: Console
 
 def post(plan: Plan, path: str) -> str:
     """Launches a saga as a click on its button does; the answer leads to the saga's page."""
-    connection = http.client.HTTPConnection(plan.host, plan.port, timeout=REQUEST_TIMEOUT_SECONDS)
+    connection = http.client.HTTPConnection(plan.page.host, plan.page.port, timeout=REQUEST_TIMEOUT_SECONDS)
     try:
         connection.request("POST", path, body=b"")
         response = connection.getresponse()
@@ -118,7 +118,7 @@ def post(plan: Plan, path: str) -> str:
 
 
 def saga_as_json(plan: Plan, saga_id: str) -> dict[str, Any]:
-    connection = http.client.HTTPConnection(plan.host, plan.port, timeout=REQUEST_TIMEOUT_SECONDS)
+    connection = http.client.HTTPConnection(plan.page.host, plan.page.port, timeout=REQUEST_TIMEOUT_SECONDS)
     try:
         connection.request("GET", f"/api/sagas/{saga_id}")
         response = connection.getresponse()

@@ -10,11 +10,10 @@ from pathlib import Path
 from local_stack import redis_server
 from local_stack.health import WORKER_READY_LINE, page_answers, require_free_port
 from local_stack.messages import Console, StackError, TookTooLong
-from local_stack.plan import Plan, in_this_interpreter, preparation_command
+from local_stack.plan import Plan, in_this_interpreter, name_of, preparation_command
 from local_stack.processes import Child, Supervisor
 
 REDIS = "redis"
-PAGE = "page"
 REDIS_START_SECONDS = 20.0
 PREPARATION_SECONDS = 90.0
 START_SECONDS = 90.0
@@ -27,7 +26,8 @@ def running(plan: Plan, console: Console, *, show_output: bool) -> Iterator[Supe
     """The whole system, healthy on entry; on exit, whatever the reason, no process is left."""
     plan.state.mkdir(parents=True, exist_ok=True)
     with only_stack_in(plan.state):
-        require_free_port(plan.host, plan.port, "ORDER_SERVICE_PORT")
+        for page in plan.pages.values():
+            require_free_port(page.host, page.port, page.variable)
         supervisor = Supervisor(console, plan.checkout, plan.environment)
         supervisor.stop_on_signals()
         try:
@@ -65,12 +65,14 @@ def start(plan: Plan, supervisor: Supervisor, console: Console, *, show_output: 
         start_redis(plan, supervisor)
     console.say("preparing the databases")
     supervisor.run_to_the_end(
-        {f"{service} db": in_this_interpreter(preparation_command(service)) for service in plan.services},
+        {f"{name_of(service)} db": in_this_interpreter(preparation_command(service)) for service in plan.services},
         PREPARATION_SECONDS,
     )
-    console.say("starting the workers and the page")
+    console.say(f"starting {', '.join(plan.commands)}")
     started = [
-        supervisor.start(name, command, ready_line=None if name == PAGE else WORKER_READY_LINE, show_output=show_output)
+        supervisor.start(
+            name, command, ready_line=None if name in plan.pages else WORKER_READY_LINE, show_output=show_output
+        )
         for name, command in plan.commands.items()
     ]
     wait_until_healthy(plan, supervisor, started)
@@ -96,6 +98,7 @@ def wait_until_healthy(plan: Plan, supervisor: Supervisor, started: list[Child])
 
 
 def health_check(plan: Plan, child: Child) -> Callable[[], bool]:
-    if child.name == PAGE:
-        return lambda: page_answers(plan.host, plan.port)
+    page = plan.pages.get(child.name)
+    if page is not None:
+        return lambda: page_answers(page)
     return lambda: child.is_ready

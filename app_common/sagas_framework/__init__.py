@@ -5,6 +5,7 @@ is drawn in `sagas_framework.errors`.
 """
 
 from sagas_framework.bootstrap import create_orchestrator, create_participant
+from sagas_framework.definition.builder import SagaBuilder
 from sagas_framework.definition.retry import RetryPolicy
 from sagas_framework.definition.saga import Saga
 from sagas_framework.definition.steps import (
@@ -19,8 +20,6 @@ from sagas_framework.definition.steps import (
     send,
 )
 from sagas_framework.definition.structure import (
-    FAIL_FAST,
-    WAIT_ALL,
     child_saga,
     choice,
     include,
@@ -29,42 +28,54 @@ from sagas_framework.definition.structure import (
 )
 from sagas_framework.engine.state import SagaStatus
 from sagas_framework.errors import (
+    AnswerRefused,
     DefinitionError,
     OperationRefused,
+    Refusal,
+    SagaFailed,
     SagasError,
     TransientError,
     UnknownSaga,
+    WaitTimedOut,
 )
 from sagas_framework.operations import Operations
 from sagas_framework.orchestrator.orchestrator import Orchestrator
-from sagas_framework.orchestrator.start import SagaHandle
-from sagas_framework.participant.handlers import HandlerContext, handles
+from sagas_framework.orchestrator.waiting import Execution, SagaHandle
+from sagas_framework.participant.handlers import ANSWER_LATER, AnswerLater, HandlerContext, handles
 from sagas_framework.participant.participant import Participant
 from sagas_framework.participant.step_handler import saga_step_handler, step_context
 from sagas_framework.storage.database import reading_session
 from sagas_framework.storage.migration import upgrade_database
 from sagas_framework.transport.celery_app import Broker
-from sagas_framework.vocabulary.command import Command, Failure
+from sagas_framework.vocabulary.command import Command, Failure, FailureKind
+from sagas_framework.vocabulary.context import SagaContext
 from sagas_framework.vocabulary.names import failure_task_name, success_task_name
 
 __all__ = [
+    "ANSWER_LATER",
     "COMPENSATABLE",
-    "FAIL_FAST",
     "PIVOT",
     "RETRIABLE",
-    "WAIT_ALL",
+    "AnswerLater",
+    "AnswerRefused",
     "AsyncStep",
     "Broker",
     "Command",
     "DefinitionError",
+    "Execution",
     "Failure",
+    "FailureKind",
     "HandlerContext",
     "OperationRefused",
     "Operations",
     "Orchestrator",
     "Participant",
+    "Refusal",
     "RetryPolicy",
     "Saga",
+    "SagaBuilder",
+    "SagaContext",
+    "SagaFailed",
     "SagaHandle",
     "SagaStatus",
     "SagasError",
@@ -74,6 +85,7 @@ __all__ = [
     "TransientError",
     "UnknownSaga",
     "WaitForSignal",
+    "WaitTimedOut",
     "child_saga",
     "choice",
     "create_orchestrator",

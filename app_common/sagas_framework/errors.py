@@ -2,11 +2,26 @@
 
     SagasError
     ├── DefinitionError            a saga, step or command is declared wrongly; raised while it is built
+    │   ├── EmptySaga              a saga without steps
+    │   ├── EmptyStep              a step that does nothing
+    │   ├── NamelessStep           a step that nothing gives a name
+    │   ├── EmptyChoice            a choice without branches
+    │   ├── BranchAfterElse        a branch that comes too late to be chosen
+    │   ├── AlreadyDefined         the same said twice
+    │   ├── NoParticipant          a callback for the answer of nobody
+    │   ├── StepOfAnotherSaga      a step that belongs to another saga
+    │   ├── AlreadyCommitted       a saga that is changed after its commit
+    │   └── UncommittedSaga        a saga that is used before its commit
+    ├── NotInContext               a name that a SagaContext does not hold
     ├── ConfigurationError         an environment variable or a piece of wiring is wrong; raised at start-up
     ├── PayloadRefused             a value does not match the dataclass that its message declares
+    ├── Refusal                    raised by handlers and steps: "no, and asking again would not change it"
     ├── TransientError             raised by handlers: "not now, ask me again"
     ├── SessionIsLent              commit, rollback or close on the session that the framework handed out
+    ├── AnswerRefused              a later answer that no step waits for
     ├── UnknownSaga                no saga instance has this id
+    ├── SagaFailed                 a saga that somebody waited for was rolled back; it has its data and the reason
+    ├── WaitTimedOut               a saga that somebody waited for has not ended in time; it goes on
     ├── OperationRefused           an operator's act that this saga's state does not allow
     ├── UnknownMessage             no kept message has this number
     ├── MessageStays               a kept message that cannot be sent again as it was
@@ -16,6 +31,9 @@ Each says what happened, where, and what to do about it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
 
 
 def in_one_line(error: BaseException) -> str:
@@ -37,6 +55,58 @@ class DefinitionError(SagasError):
         super().__init__(f"{where}: {problem}" if where else problem)
 
 
+class EmptySaga(DefinitionError):
+    """It has no steps."""
+
+
+class EmptyStep(DefinitionError):
+    """Neither does it anything, nor does it undo anything."""
+
+
+class NamelessStep(DefinitionError):
+    """It has no name, and what it does has none either."""
+
+
+class EmptyChoice(DefinitionError):
+    """There is nothing to choose from."""
+
+
+class BranchAfterElse(DefinitionError):
+    """A branch that comes after the one for all other cases."""
+
+
+class AlreadyDefined(DefinitionError):
+    """The same was said twice; which of the two is meant?"""
+
+
+class NoParticipant(DefinitionError):
+    """A callback for an answer, on a step that asks nobody."""
+
+
+class StepOfAnotherSaga(DefinitionError):
+    """A step that belongs to another saga already."""
+
+
+class AlreadyCommitted(DefinitionError):
+    """The definition is complete; what is added now would be in no saga."""
+
+
+class UncommittedSaga(DefinitionError):
+    """The definition is not complete; there is no saga yet."""
+
+
+class NotInContext(SagasError, KeyError, AttributeError):
+    """A SagaContext holds nothing of this name."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(name)
+        self.name = name
+        self.known = tuple(known)
+
+    def __str__(self) -> str:
+        return f"the saga's context has no {self.name!r}; it has {', '.join(map(repr, self.known)) or 'nothing yet'}"
+
+
 class ConfigurationError(SagasError):
     """The process is set up wrongly; one line that names the setting."""
 
@@ -48,6 +118,13 @@ class PayloadRefused(SagasError):
         self.what = what
         self.problems = problems
         super().__init__(f"{what}: {problems}")
+
+
+class Refusal(SagasError):
+    """Raised by a handler, or by a step's own function, that says no as a decision of its business.
+
+    Asking again would not change it. What else is raised is an error: a bug, or a system that is broken.
+    """
 
 
 class TransientError(SagasError):
@@ -66,12 +143,39 @@ class SessionIsLent(SagasError):
         )
 
 
+class AnswerRefused(SagasError):
+    """An answer that comes later, and that its step does not take: unknown, answered already, or taken back."""
+
+    def __init__(self, token: str, reason: str) -> None:
+        self.token = token
+        self.reason = reason
+        super().__init__(f"the answer is refused: {reason}")
+
+
 class UnknownSaga(SagasError):
     """No saga instance has this id."""
 
     def __init__(self, saga_id: str) -> None:
         self.saga_id = saga_id
         super().__init__(f"no saga has the id {saga_id!r}; `sagas list` shows the known ones")
+
+
+class SagaFailed(SagasError):
+    """A saga that was waited for was rolled back. `execution` is what it came to."""
+
+    def __init__(self, saga: str, saga_id: str, step: str | None, reason: str, execution: Any) -> None:
+        self.saga_id = saga_id
+        self.execution = execution
+        where = f" at step {step!r}" if step else ""
+        super().__init__(f"{saga} {saga_id} failed{where}: {reason}; everything that it had done was undone")
+
+
+class WaitTimedOut(SagasError):
+    """A saga that was waited for has not ended in time. It goes on; it can be waited for again."""
+
+    def __init__(self, saga_id: str, timeout_seconds: float, situation: str) -> None:
+        self.saga_id = saga_id
+        super().__init__(f"saga {saga_id} has not ended within {timeout_seconds:g} s: {situation}")
 
 
 class OperationRefused(SagasError):

@@ -12,7 +12,7 @@ from local_stack.plan import CHECKOUT, SERVICES
 MAX_MODULE_LINES = 330
 MAX_FUNCTION_LINES = 50
 
-SOURCES = ("app_common", *SERVICES)
+SOURCES = ("app_common", "examples", *SERVICES)
 
 
 def modules() -> list[Path]:

@@ -19,7 +19,7 @@ def test_by_default_everything_lives_in_the_state_directory() -> None:
     for service in SERVICES:
         url = plan.environment[f"{service.upper()}_DATABASE_URL"]
         assert url == f"sqlite:////checkout/.local/{service}.sqlite3"
-    assert plan.page == "http://127.0.0.1:5000"
+    assert plan.page.url == "http://127.0.0.1:5000"
 
 
 def test_what_the_user_sets_is_kept() -> None:
@@ -32,7 +32,7 @@ def test_what_the_user_sets_is_kept() -> None:
     plan = make_plan(Path("/checkout"), STATE, environ)
     assert not plan.has_own_redis
     assert environ.items() <= plan.environment.items()
-    assert plan.port == 5001
+    assert plan.page.port == 5001
 
 
 @pytest.mark.parametrize("port", ["http", "0", "65536", "-1", "5000.0", "\u0665\u0660\u0660\u0660"])
@@ -42,7 +42,7 @@ def test_a_malformed_port_names_its_variable(port: str) -> None:
 
 
 def test_a_server_that_listens_everywhere_is_asked_on_loopback() -> None:
-    assert make_plan(Path("/checkout"), STATE, {"ORDER_SERVICE_HOST": "0.0.0.0"}).host == "127.0.0.1"
+    assert make_plan(Path("/checkout"), STATE, {"ORDER_SERVICE_HOST": "0.0.0.0"}).page.host == "127.0.0.1"
 
 
 def test_a_path_too_long_for_a_unix_socket_matters_only_to_our_own_redis() -> None:

@@ -6,14 +6,14 @@ import uuid
 import pytest
 from sqlalchemy import update
 
-from sagas_framework import Failure, OperationRefused, Operations, UnknownSaga
+from sagas_framework import Failure, FailureKind, OperationRefused, Operations, UnknownSaga
 from sagas_framework.operations import advice_for
 from sagas_framework.storage.schema import instances
 from tests.support import sagas
 from tests.support.orchestration import Bench, answer, raw_delivery
 from tests.support.sagas import OrderData, OrderSaga, QuietSaga
 
-REFUSED = Failure("Refused", "the card is stolen")
+REFUSED = Failure("Refused", "the card is stolen", kind=FailureKind.REFUSED)
 
 
 @pytest.fixture
@@ -100,11 +100,11 @@ def test_an_id_is_found_by_its_beginning(bench: Bench, operations: Operations) -
 
 def test_a_stuck_saga_says_why_and_what_to_do(bench: Bench, operations: Operations) -> None:
     saga = operations.show(stuck_saga(bench))
-    assert saga.situation == "approve failed: no paper"
+    assert saga.situation == "approve failed: Broken: no paper"
     advice = advice_for(saga, saga.updated_at)
     assert [line.command for line in advice] == [f"sagas retry {saga.id} --reason '...'"]
     assert "only go forward" in advice[0].text
-    assert operations.trace(saga.id).endswith("❌ approve (no paper)\n\n❗️ approve needs an operator")
+    assert operations.trace(saga.id).endswith("❌ approve (Broken: no paper)\n\n❗️ approve needs an operator")
 
 
 def test_a_stuck_saga_goes_on_after_a_retry(bench: Bench, operations: Operations) -> None:

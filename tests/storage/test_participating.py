@@ -14,7 +14,7 @@ from celery.exceptions import Reject
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError
 
-from sagas_framework import HandlerContext, TransientError
+from sagas_framework import HandlerContext, Refusal, TransientError
 from sagas_framework.storage.schema import deliveries, kept_messages, participant_memory
 from sagas_framework.vocabulary.identity import Direction
 from tests.support.kitchen import (
@@ -31,7 +31,7 @@ from tests.support.kitchen import (
     refused,
     somebody_waits,
 )
-from tests.support.participation import Incoming, incoming
+from tests.support.participation import Incoming, incoming, payload_of
 from tests.support.sagas import Note
 from tests.support.threads import in_threads, until
 from tests.support.trouble import (
@@ -43,6 +43,10 @@ from tests.support.trouble import (
 )
 
 UNDO = Direction.COMPENSATION
+
+
+class SoldOut(Refusal):
+    pass
 
 
 @pytest.fixture(params=[THREADS, BATCHES, AMONG_OTHERS])
@@ -100,13 +104,22 @@ def test_a_failure_is_remembered_and_a_new_attempt_runs_the_handler_again(kitche
 @pytest.mark.rule(13)
 @pytest.mark.parametrize(
     ("error", "kind"),
-    [(TransientError("later"), "transient"), (TimeoutError("slow"), "transient"), (KeyError(), "refused")],
+    [
+        (TransientError("later"), "transient"),
+        (TimeoutError("slow"), "transient"),
+        (SoldOut("no plates"), "refused"),
+        (KeyError(), "error"),
+    ],
 )
-def test_what_a_handler_names_as_transient_is_answered_as_such(kitchen: Kitchen, error: Exception, kind: str) -> None:
+def test_what_a_handler_raises_is_answered_as_not_now_as_no_or_as_an_error(
+    kitchen: Kitchen, error: Exception, kind: str
+) -> None:
     kitchen.before_create = raising(error)
-    kitchen.bench.perform(incoming(CREATE, ASK))
-    places = [reply.correlation or {} for reply in kitchen.bench.publisher.take()]
-    assert [place["failure_kind"] for place in places if place["step"] == "create"] == [kind]
+    for command in (incoming(CREATE, ASK), incoming(CREATE, ASK).again()):
+        kitchen.bench.perform(command)
+    replies = [reply for reply in kitchen.bench.publisher.take() if (reply.correlation or {})["step"] == "create"]
+    assert [(reply.correlation or {})["failure_kind"] for reply in replies] == [kind] * 2
+    assert all(payload_of(reply).keys() == {"type", "message", "module", "traceback"} for reply in replies)
 
 
 @pytest.mark.rule(13)

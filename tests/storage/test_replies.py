@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, func, insert, select, text, update
 from sqlalchemy.pool import NullPool
 
-from sagas_framework import Failure, StepContext, TransientError
+from sagas_framework import Failure, FailureKind, StepContext, TransientError
 from sagas_framework.engine.protocol import Cancel, Pause, Resume, Retry
 from sagas_framework.errors import OperationRefused, PublishFailed, UnknownSaga
 from sagas_framework.storage.schema import deliveries, history, instances, outbox
@@ -564,12 +564,12 @@ def test_giving_up_counts_only_from_an_ask_that_the_broker_confirmed(bench: Benc
 @pytest.mark.rule(13, 16)
 def test_a_transient_failure_is_tried_again_as_a_new_attempt_by_the_policy_and_then_compensated(bench: Bench) -> None:
     saga_id, create = started(bench)
-    busy = Failure("Busy", "not now")
-    bench.handle(answer(create, busy, transient=True))
+    busy = Failure("Busy", "not now", kind=FailureKind.TRANSIENT)
+    bench.handle(answer(create, busy))
     assert bench.publisher.take() == []
     (second,) = bench.due_now(saga_id)
     assert second.id != create.id and second.task == create.task
-    bench.handle(answer(second, busy, transient=True))
+    bench.handle(answer(second, busy))
     assert bench.status(saga_id) == "failed"
     assert "1 failed: Busy" in notes(bench.engine)
 

@@ -12,19 +12,20 @@ from sqlalchemy.orm import Session, scoped_session
 from sagas_framework import Failure, Saga, SagaHandle
 from sagas_framework.definition.compiler import compile_saga
 from sagas_framework.definition.graph import Timing
-from sagas_framework.engine.protocol import Cancel, Pause, Resume, Retry
+from sagas_framework.engine.protocol import Act
 from sagas_framework.engine.state import SagaState
 from sagas_framework.errors import PublishFailed
 from sagas_framework.orchestrator import replies
-from sagas_framework.orchestrator.advance import Advancer, Arrival
+from sagas_framework.orchestrator.advance import Advancer
 from sagas_framework.orchestrator.due import DueSagas
+from sagas_framework.orchestrator.instance import Arrival
 from sagas_framework.orchestrator.replies import ReplyBatches
 from sagas_framework.orchestrator.start import Starts, start
 from sagas_framework.storage.schema import history, instances, kept_messages
 from sagas_framework.transport.delivery import Delivery
 from sagas_framework.transport.publisher import Publisher
 from sagas_framework.transport.wire import OutgoingMessage, reply_message
-from sagas_framework.vocabulary.correlation import Correlation, FailureKind
+from sagas_framework.vocabulary.correlation import Correlation
 
 NAME = "orders"
 TIMING = Timing(ask_again_after_seconds=30.0, give_up_after_seconds=3600.0)
@@ -88,15 +89,10 @@ def raw_delivery(body: Any, task: str, *, redelivered: bool = False, **headers: 
     return Delivery(FakeMessage({"task": task, "id": f"id of {task}", **headers}, body, delivery_info=info))
 
 
-def answer(
-    command: OutgoingMessage, value: Any = None, *, transient: bool = False, redelivered: bool = False
-) -> Delivery:
+def answer(command: OutgoingMessage, value: Any = None, *, redelivered: bool = False) -> Delivery:
     """The reply to a command, as its participant would send it; a Failure makes it a failure."""
     place = Correlation.from_headers(command.headers())
     assert place is not None and place.reply_queue is not None
-    kind = None
-    if isinstance(value, Failure):
-        kind = FailureKind.TRANSIENT if transient else FailureKind.REFUSED
     told = Correlation(
         place.orchestrator,
         place.saga,
@@ -104,7 +100,7 @@ def answer(
         place.direction,
         place.attempt,
         in_reply_to=command.id,
-        failure_kind=kind,
+        failure_kind=value.kind if isinstance(value, Failure) else None,
     )
     reply = reply_message(command.task, place.reply_queue, place.saga, command.id, value, told)
     return delivery_of(reply, redelivered=redelivered)
@@ -112,7 +108,7 @@ def answer(
 
 def arrival_of(reply: Delivery) -> Arrival:
     """The reply as the orchestrator reads it."""
-    read = replies._read(reply, 1.0)
+    read = replies.read_reply(reply, 1.0)
     assert isinstance(read, Arrival)
     return read
 
@@ -131,8 +127,9 @@ class Bench:
 
     def start(
         self, saga: type[Saga[Any]], data: Any, session: Session | scoped_session[Any], key: str | None = None
-    ) -> SagaHandle:
-        return start(self.definitions[saga.name], NAME, data, session, key, self._starts)
+    ) -> SagaHandle[Any]:
+        saga_id, created = start(self.definitions[saga.name], NAME, data, session, key, self._starts)
+        return SagaHandle(saga_id, created, self.engine, self.definitions)
 
     def started(self, saga: type[Saga[Any]], data: Any, key: str | None = None) -> str:
         """The id of a saga started in a transaction of its own."""
@@ -142,7 +139,7 @@ class Bench:
     def handle(self, *deliveries: Delivery) -> None:
         self.replies.handle(deliveries)
 
-    def act(self, saga_id: str, act: Retry | Cancel | Pause | Resume) -> None:
+    def act(self, saga_id: str, act: Act) -> None:
         self.advancer.arrivals([Arrival(saga_id, act)], (), act.now)
 
     def due_at(self, now: float) -> None:

@@ -11,7 +11,6 @@ from sagas_framework.definition.graph import Definition, Fork, Node, Outline, Pl
 from sagas_framework.definition.saga import Saga, data_type_of
 from sagas_framework.definition.steps import AsyncStep, Send, Sleep, Step, StepKind, SyncStep, WaitForSignal
 from sagas_framework.definition.structure import (
-    FAIL_FAST,
     OTHERWISE,
     ChildStep,
     Choice,
@@ -103,7 +102,7 @@ class _Graph:
         kind = checks.kind_at(self._saga.name, step, at.decided_by)
         if isinstance(step, ChildStep) and kind is StepKind.COMPENSATABLE and step.compensation is None:
             step = replace(step, compensation=step.undo)
-        checks.refuse_bad_step(self._saga.name, step, kind)
+        checks.refuse_bad_step(self._saga, step, kind)
         self._add(self._node_of(step, kind), [at.after], places, inside.view)
         decided_by = at.decided_by or (None if kind is StepKind.COMPENSATABLE else step.name)
         return step.name, _Point(step.name, decided_by)
@@ -153,7 +152,7 @@ class _Graph:
         branches: list[tuple[str, Outline]] = []
         ends: list[_Point] = []
         for number, branch in enumerate(parallel.branches):
-            place = Place(join, number, parallel.join is FAIL_FAST)
+            place = Place(join, number, parallel.fail_fast)
             outline, end = self.sequence(branch, at, (*places, place), inside)
             if not outline:
                 raise DefinitionError(f"branch {number + 1} of {join!r} is empty", saga=self._saga.name)
@@ -162,7 +161,7 @@ class _Graph:
         if at.decided_by is None and len(ends) > 1:
             checks.refuse_decision_beside(self._saga.name, list(self._nodes.values())[before:])
         end = self._join(join, ends, places)
-        return Fork(None, join, tuple(branches), parallel.join is FAIL_FAST), end
+        return Fork(None, join, tuple(branches), parallel.fail_fast), end
 
     def _choice(self, choice: Choice, at: _Point, places: tuple[Place, ...], inside: _Inside) -> tuple[Fork, _Point]:
         branches = [*((branch.label, branch.steps) for branch in choice.branches), (OTHERWISE, choice.otherwise)]

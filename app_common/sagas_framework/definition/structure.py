@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from sagas_framework.definition.retry import RetryPolicy
-from sagas_framework.definition.saga import Saga, data_type_of
+from sagas_framework.definition.saga import Saga, data_type_of, refuse_unfinished
 from sagas_framework.definition.steps import (
     AsyncStep,
     ReplyFunction,
@@ -27,23 +26,12 @@ Condition = Callable[[Any, StepContext], bool]
 OTHERWISE = "otherwise"
 
 
-class Join(StrEnum):
-    """What becomes of the other branches of a parallel when a step of one has failed."""
-
-    WAIT_ALL = "wait_all"
-    FAIL_FAST = "fail_fast"
-
-
-WAIT_ALL = Join.WAIT_ALL
-FAIL_FAST = Join.FAIL_FAST
-
-
 @dataclass(frozen=True)
 class Parallel:
     """Branches side by side. Build it with `parallel`."""
 
     branches: tuple[tuple[Element, ...], ...]
-    join: Join
+    fail_fast: bool
     name: str | None
 
 
@@ -86,15 +74,15 @@ Element = Step | Parallel | Choice | Include
 Branch = Element | Sequence[Element]
 
 
-def parallel(*branches: Branch, join: Join = WAIT_ALL, name: str | None = None) -> Parallel:
+def parallel(*branches: Branch, fail_fast: bool = False, name: str | None = None) -> Parallel:
     """Branches that run side by side; each is a step or a sequence of steps. What follows waits for all of them.
 
-    When a step fails, `WAIT_ALL` lets the other branches finish before everything is compensated; with `FAIL_FAST`
-    nothing new begins, and what is under way is compensated as soon as its answer is there.
+    When a step fails, the other branches finish before everything is compensated; with `fail_fast` nothing new begins,
+    and what is under way is compensated as soon as its answer is there.
     """
     if not branches:
         raise DefinitionError("parallel() without branches", step=name)
-    return Parallel(tuple(_sequence(branch) for branch in branches), join, name)
+    return Parallel(tuple(_sequence(branch) for branch in branches), fail_fast, name)
 
 
 def when(condition: Condition, *steps: Branch, label: str | None = None) -> When:
@@ -129,6 +117,7 @@ def include(saga: type[Saga[Any]], *, data: Callable[[Any], Any] | None = None, 
     `data` picks the part of this saga's data that those steps work on (the same object every time, for they change
     it); `prefix` is put before their names.
     """
+    refuse_unfinished(saga)
     if not (isinstance(saga, type) and issubclass(saga, Saga)):
         raise DefinitionError(f"include() takes a saga class, not {saga!r}")
     return Include(saga, data, prefix)

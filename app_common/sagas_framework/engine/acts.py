@@ -7,7 +7,7 @@ from sagas_framework.engine.clock import try_again
 from sagas_framework.engine.protocol import UserCode
 from sagas_framework.engine.state import Phase, StepState
 from sagas_framework.engine.walk import Walk
-from sagas_framework.vocabulary.command import Failure
+from sagas_framework.vocabulary.command import Failure, FailureKind
 
 
 def retry(walk: Walk, reason: str) -> None:
@@ -48,7 +48,7 @@ def cancel(walk: Walk, reason: str) -> None:
         walk.refuse("it is past its point of no return; it can only go forward (see `sagas retry`)")
     else:
         walk.record("cancelled", walk.saga.current_step, reason=reason)
-        backward.fail(walk, walk.saga.current_step, Failure("SagaCancelled", reason))
+        backward.fail(walk, walk.saga.current_step, Failure("SagaCancelled", reason, kind=FailureKind.REFUSED))
 
 
 def pause(walk: Walk, reason: str) -> None:

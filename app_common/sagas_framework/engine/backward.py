@@ -39,7 +39,7 @@ def fail(walk: Walk, name: str | None, failure: Failure) -> None:
         return
     # A hook of the success that raised is no trouble any more: that success will not be.
     walk.change(failing=True, failed_step=name, failed_at=walk.now, failure=failure, closing_failure=None, halted=())
-    walk.record("compensating", name, failure=failure.to_wire())
+    walk.record("compensating", name, failure=failure.to_json())
     for other, step in list(walk.steps.items()):
         if step.phase is Phase.ACTING:
             _stop_waiting(walk, other, step)
@@ -105,7 +105,7 @@ def compensated(walk: Walk, name: str) -> None:
 def compensation_failed(walk: Walk, name: str, failure: Failure) -> None:
     node, step = walk.node(name), walk.put(name, awaited=None, stuck=False, failure=failure)
     tries = step.undo_attempt - step.forgiven
-    walk.record("compensation_failed", name, step.undo_attempt, failure=failure.to_wire())
+    walk.record("compensation_failed", name, step.undo_attempt, failure=failure.to_json())
     if node.undo_retry.allows_another_after(tries):
         walk.put(name, retry_at=walk.now + node.undo_retry.delay_seconds_after(tries))
         return

@@ -19,6 +19,8 @@ def summoned(walk: Walk, entry: Summons) -> None:
     if known is not None and known.message_id != entry.asked.message_id and _is_older(walk, entry):
         return
     walk.change(asked=entry.asked)
+    if entry.redelivered:
+        walk.publish_what_came_of(entry.asked.message_id)
     if entry.direction is Direction.COMPENSATION:
         _undo(walk)
     elif walk.saga.ended:
@@ -46,5 +48,5 @@ def never_begun(walk: Walk, entry: Summons) -> None:
     """Undone before it was asked for: it is remembered as failed, so that the command that is still on its way finds
     it so."""
     walk.change(asked=entry.asked, failing=True, failure=NEVER_BEGUN, failed_at=walk.now)
-    walk.record("compensating", failure=NEVER_BEGUN.to_wire())
+    walk.record("compensating", failure=NEVER_BEGUN.to_json())
     going_on.end(walk)

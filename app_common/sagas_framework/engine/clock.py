@@ -67,7 +67,7 @@ def _ask_again_or_give_up(walk: Walk, name: str, step: StepState, crowded: froze
     give_up_at = _give_up_at(node, step)
     if give_up_at is not None and give_up_at <= walk.now:
         failure = Failure(type="NoReply", message=f"no reply after {awaited.asks + 1} asks; it may have been done")
-        walk.record("gave_up", name, step.attempt, failure=failure.to_wire())
+        walk.record("gave_up", name, step.attempt, failure=failure.to_json())
         walk.settle(name, Phase.UNKNOWN, failure=failure)
         backward.turn(walk, name, failure)
     elif awaited.unsent:

@@ -10,7 +10,7 @@ from sagas_framework.engine import backward
 from sagas_framework.engine.protocol import Dispatch, UserCode
 from sagas_framework.engine.state import PASSED, Phase
 from sagas_framework.engine.walk import Walk
-from sagas_framework.vocabulary.command import Failure
+from sagas_framework.vocabulary.command import Failure, FailureKind
 from sagas_framework.vocabulary.identity import Direction
 
 
@@ -137,7 +137,7 @@ def waited_long_enough(walk: Walk, name: str) -> None:
     if walk.past_no_return():
         walk.get_stuck(name, failure)
         return
-    walk.record("step_failed", name, walk.step(name).attempt, failure=failure.to_wire())
+    walk.record("step_failed", name, walk.step(name).attempt, failure=failure.to_json())
     walk.settle(name, Phase.FAILED if node.undo is Undo.NOTHING else Phase.UNKNOWN, failure=failure)
     backward.turn(walk, name, failure)
 
@@ -151,19 +151,19 @@ def answered(walk: Walk, name: str, payload: Any) -> None:
     _confirm(walk, name, payload)
 
 
-def failed(walk: Walk, name: str, failure: Failure, transient: bool) -> None:
+def failed(walk: Walk, name: str, failure: Failure) -> None:
     node, step = walk.node(name), walk.put(name, awaited=None, stuck=False, failure=failure)
-    retriable = node.kind is StepKind.RETRIABLE
+    retriable, transient = node.kind is StepKind.RETRIABLE, failure.kind is FailureKind.TRANSIENT
     tries = step.attempt - step.forgiven
     if (retriable or (transient and not walk.saga.failing)) and node.retry.allows_another_after(tries):
         retry_at = walk.now + node.retry.delay_seconds_after(tries)
         walk.put(name, retry_at=retry_at)
-        walk.record("retry_scheduled", name, step.attempt, at=retry_at, failure=failure.to_wire())
+        walk.record("retry_scheduled", name, step.attempt, at=retry_at, failure=failure.to_json())
     elif retriable or walk.past_no_return():
         walk.get_stuck(name, failure)
     else:
         walk.settle(name, Phase.FAILED)
-        walk.record("step_failed", name, step.attempt, failure=failure.to_wire())
+        walk.record("step_failed", name, step.attempt, failure=failure.to_json())
         if node.tells_failure:
             walk.call(UserCode.ON_FAILURE, name, step.attempt, failure)
         backward.turn(walk, name, failure)
@@ -174,6 +174,6 @@ def refused_by_callback(walk: Walk, name: str, attempt: int, failure: Failure) -
     if walk.past_no_return():
         walk.get_stuck(name, failure)  # the reply stays in the state: the operator's retry runs the callback again
         return
-    walk.record("step_failed", name, attempt, failure=failure.to_wire())
+    walk.record("step_failed", name, attempt, failure=failure.to_json())
     walk.settle(name, Phase.DONE, failure=failure)  # the participant did its work: it is undone with the others
     backward.turn(walk, name, failure)

@@ -121,7 +121,6 @@ class Raised:
     now: float
     call: Call
     failure: Failure
-    transient: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,6 @@ class Reply:
     succeeded: bool
     payload: Any = None  # of a success, already checked against the command's response
     failure: Failure | None = None
-    transient: bool = False
     redelivered: bool = False
     place: tuple[str, Direction, int] | None = None  # the step, direction and attempt that it says it answers
 

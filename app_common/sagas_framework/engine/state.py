@@ -70,7 +70,8 @@ class StepState(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """The command that made this saga a child: what its end answers. `place` is that command's header."""
+    """The command that this saga's end answers, when it is another's child. `place` is that command's header: `saga`
+    and `step` say whose child it is."""
 
     task: str
     message_id: str
@@ -120,7 +121,7 @@ class SagaState(NamedTuple):
             fields["asked"] = Asked(**fields["asked"])
         for name in ("failure", "closing_failure"):
             if fields.get(name) is not None:
-                fields[name] = Failure(**fields[name])
+                fields[name] = Failure.from_json(fields[name])
         return cls(**fields)
 
 
@@ -130,7 +131,7 @@ _STEP_DEFAULTS = StepState._field_defaults
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Failure):
-        return value.to_wire()
+        return value.to_json()
     if isinstance(value, (Awaited, Asked)):
         return value._asdict()
     return value.value if isinstance(value, StrEnum) else value
@@ -151,5 +152,5 @@ def _step_from_json(value: Mapping[str, Any]) -> StepState:
     if fields.get("awaited") is not None:
         fields["awaited"] = Awaited(**fields["awaited"])
     if fields.get("failure") is not None:
-        fields["failure"] = Failure(**fields["failure"])
+        fields["failure"] = Failure.from_json(fields["failure"])
     return StepState(**fields)

@@ -46,6 +46,8 @@ def cause_of(first: Input) -> Cause:
     """What the commands of a chain that begins with this input are attributed to."""
     if isinstance(first, Reply):
         return Cause(reply=first.in_reply_to)
+    if isinstance(first, Summons):
+        return Cause(reply=first.asked.message_id)
     if isinstance(first, Start):
         return Cause(relay_after_seconds=START_RELAY_SECONDS)
     if isinstance(first, (Retry, Cancel, Resume, Signal)):
@@ -113,13 +115,13 @@ def _(entry: Raised, walk: Walk) -> None:
     call = entry.call
     if call.code in (UserCode.SAGA_SUCCESS, UserCode.SAGA_FAILURE):
         walk.change(closing_failure=entry.failure)
-        walk.record("needs_attention", call.step, hook=call.code.value, failure=entry.failure.to_wire())
+        walk.record("needs_attention", call.step, hook=call.code.value, failure=entry.failure.to_json())
     elif call.step is None or call.code in (UserCode.ON_FAILURE, UserCode.COMPENSATION_FAILURE):
-        walk.record("callback_failed", call.step, hook=call.code.value, failure=entry.failure.to_wire())
+        walk.record("callback_failed", call.step, hook=call.code.value, failure=entry.failure.to_json())
     elif call.code is UserCode.COMPENSATION:
         backward.compensation_failed(walk, call.step, entry.failure)
     elif call.code is UserCode.ACTION:
-        forward.failed(walk, call.step, entry.failure, entry.transient)
+        forward.failed(walk, call.step, entry.failure)
     else:
         forward.refused_by_callback(walk, call.step, call.attempt, entry.failure)
 
@@ -142,9 +144,8 @@ def _(entry: Reply, walk: Walk) -> None:
     elif failure is None:
         forward.answered(walk, name, entry.payload)
     else:
-        detail = {"failure": failure.to_wire(), "transient": entry.transient}
-        walk.record("reply_failed", name, walk.step(name).attempt, **detail)
-        forward.failed(walk, name, failure, entry.transient)
+        walk.record("reply_failed", name, walk.step(name).attempt, failure=failure.to_json())
+        forward.failed(walk, name, failure)
 
 
 @_apply.register
@@ -166,9 +167,7 @@ def _answers_nothing_awaited(entry: Reply, walk: Walk) -> None:
         return
     walk.effects.append(Stale())
     if entry.redelivered:  # somebody may have died between the commit that this reply led to and its publishing
-        for name, step in walk.steps.items():
-            if step.awaited is not None and step.awaited.caused_by == entry.in_reply_to:
-                walk.publish(name)
+        walk.publish_what_came_of(entry.in_reply_to)
         if walk.saga.ended:
             going_on.answer(walk)
 

@@ -111,7 +111,7 @@ class Walk:
     def get_stuck(self, name: str, failure: Failure) -> None:
         step = self.put(name, stuck=True, retry_at=None, until=None, dormant=False, failure=failure)
         attempt = step.undo_attempt if step.phase is Phase.UNDOING else step.attempt
-        self.record("needs_attention", name, attempt, failure=failure.to_wire())
+        self.record("needs_attention", name, attempt, failure=failure.to_json())
 
     # ---- asking for something to be done ----------------------------------------------------------------------
 
@@ -152,3 +152,9 @@ class Walk:
                 again=again,
             )
         )
+
+    def publish_what_came_of(self, message: str) -> None:
+        """A message comes again: a process may have died between the commit that it led to and the publishing."""
+        for name, step in self.steps.items():
+            if step.awaited is not None and step.awaited.caused_by == message:
+                self.publish(name)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from sagas_framework.vocabulary.command import FailureKind
 
 
 def in_words(name: str) -> str:
@@ -11,10 +14,17 @@ def in_words(name: str) -> str:
 
 
 def reason_of(failure: object) -> str:
-    """A failure in one line: its message, or its type where it says nothing."""
+    """A failure in one line. A refusal speaks for itself; of an error one wants to know what it is."""
     if not isinstance(failure, Mapping):
         return ""
-    return one_line(str(failure.get("message") or "")) or one_line(str(failure.get("type") or ""))
+    message, name = message_of(failure), one_line(str(failure.get("type") or ""))
+    if message and failure.get("kind") in (FailureKind.REFUSED, FailureKind.TRANSIENT):
+        return message
+    return ": ".join(part for part in (name, message) if part)
+
+
+def message_of(failure: Mapping[str, object]) -> str:
+    return one_line(str(failure.get("message") or ""))
 
 
 def one_line(text: str) -> str:
@@ -26,6 +36,10 @@ def one_line(text: str) -> str:
 def printable(text: str) -> str:
     """The text without control characters: somebody else may have written it."""
     return "".join(character for character in text if character.isprintable() or character in "\n\t")
+
+
+def clock(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def times(number: int) -> str:

@@ -15,36 +15,24 @@ from sqlalchemy import Connection, Engine
 
 from sagas_framework.definition.graph import Definition
 from sagas_framework.definition.steps import AsyncStep
-from sagas_framework.delivery.kept import kept_of
-from sagas_framework.engine.protocol import Input, Reply, Tick
+from sagas_framework.engine.protocol import Input, Reply, Signal, Tick
 from sagas_framework.engine.state import Phase
 from sagas_framework.errors import OperationRefused, PayloadRefused, UnknownSaga
 from sagas_framework.orchestrator.chain import Care, CareNeeded, Chain
-from sagas_framework.orchestrator.instance import Instance, Work
+from sagas_framework.orchestrator.children import Summoning, child_tasks
+from sagas_framework.orchestrator.instance import Arrival, Instance, Work
 from sagas_framework.storage import instances, keeping
 from sagas_framework.storage.database import LentSession, lent_session
 from sagas_framework.storage.instances import HistoryRow, StoredInstance
 from sagas_framework.storage.keeping import Kept
 from sagas_framework.storage.weather import is_bad_weather
-from sagas_framework.transport.delivery import Delivery
+from sagas_framework.vocabulary import codec
 from sagas_framework.vocabulary.command import Failure
 
 logger = logging.getLogger(__name__)
 
 LOOK_AGAIN_SECONDS = 60.0
 """When a saga that the due loop could not advance (its data no longer decode, say) is looked at again."""
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """An input for one saga and, when a message brought it, that message."""
-
-    saga_id: str
-    entry: Input
-    delivery: Delivery | None = None
-
-    def kept(self, reason: str) -> Kept | None:
-        return None if self.delivery is None else kept_of(self.delivery, reason, self.saga_id)
 
 
 @dataclass(frozen=True)
@@ -64,7 +52,7 @@ class Advancer:
         self, arrivals: Sequence[Arrival], already_kept: Sequence[Kept], now: float, *, skip_locked: bool = False
     ) -> Work:
         """Applies what has arrived, in its order. `skip_locked` passes over sagas that somebody else holds."""
-        saga_ids = {arrival.saga_id for arrival in arrivals}
+        saga_ids = {id_ for arrival in arrivals for id_ in arrival.ids}
 
         def load(connection: Connection) -> Loaded:
             stored = instances.lock(connection, saga_ids, skip_locked=skip_locked)
@@ -89,7 +77,7 @@ class Advancer:
         try:
             return self._transaction(load, already_kept, now, woken, Care.FAST)
         except Exception as error:
-            if is_bad_weather(error) or isinstance(error, (OperationRefused, UnknownSaga)):
+            if is_bad_weather(error) or isinstance(error, (OperationRefused, PayloadRefused, UnknownSaga)):
                 raise
             if not isinstance(error, CareNeeded):
                 logger.warning("a batch is run again with savepoints: %r", error)
@@ -102,11 +90,14 @@ class Advancer:
             batch = _Batch(self, connection, session, now, woken)
             work = batch.run(load(connection), care)
             keeping.keep(connection, [*already_kept, *work.kept], now)
-            keeping.add_to_outbox(connection, [vars(message) for message in work.unawaited], now)
+            keeping.add_to_outbox(connection, [vars(message) for message in work.outbox], now)
         return work
 
-    def definition_of(self, stored: StoredInstance) -> Definition | None:
-        return self._definitions.get(stored.saga)
+    def definition_of(self, saga: str) -> Definition:
+        definition = self._definitions.get(saga)
+        if definition is None:
+            raise LookupError(f"this process does not know the saga {saga!r} that the instance belongs to")
+        return definition
 
     @property
     def sagas(self) -> list[str]:
@@ -116,6 +107,11 @@ class Advancer:
     def queues(self) -> frozenset[str]:
         """Every queue that its sagas' commands and replies travel through."""
         return frozenset(queue for definition in self._definitions.values() for queue in definition.queues)
+
+    @cached_property
+    def child_tasks(self) -> Mapping[str, str]:
+        """The tasks by which its sagas that are others' steps are asked for, and the saga that each is about."""
+        return child_tasks(self._definitions)
 
     @property
     def orchestrator(self) -> str:
@@ -140,7 +136,7 @@ class _Batch:
         open_instances: dict[str, Instance] = {}
         for arrival in loaded.arrivals:
             delivery = arrival.delivery
-            if delivery is not None and arrival.saga_id in loaded.locked:
+            if delivery is not None and not loaded.locked.isdisjoint(arrival.ids):
                 work.locked.append(delivery)
                 continue
             if care is Care.FAST:
@@ -158,25 +154,33 @@ class _Batch:
     def _apply(
         self, arrival: Arrival, stored: Mapping[str, StoredInstance], opened: dict[str, Instance], care: Care
     ) -> Work:
-        row = stored.get(arrival.saga_id)
-        if row is None:
+        instance = self._instance(arrival, stored, opened)
+        if instance is None:
             if arrival.delivery is None:
                 raise UnknownSaga(arrival.saga_id)
             return _only_kept(arrival, "no saga has this id")
-        definition = self._advancer.definition_of(row)
-        if definition is None:
-            raise LookupError(f"this process does not know the saga {row.saga!r} that the instance belongs to")
-        instance = opened.get(row.id) or opened.setdefault(row.id, Instance.of(definition, row))
+        _refuse_bad_signal(instance, arrival.entry)
         problem = _problem_with_payload(instance, arrival.entry)
         if problem is not None:
             return _only_kept(arrival, problem)
         chain = Chain(self._advancer.orchestrator, instance, self._session, care)
         chain.run(arrival.entry)
+        opened[instance.id] = instance
         if chain.refused is not None:
             raise OperationRefused(arrival.saga_id, type(arrival.entry).__name__.lower(), chain.refused.reason)
         if chain.foreign is not None:
             return _only_kept(arrival, chain.foreign.reason)
         return chain.work
+
+    def _instance(
+        self, arrival: Arrival, stored: Mapping[str, StoredInstance], opened: dict[str, Instance]
+    ) -> Instance | None:
+        for id_ in arrival.ids:
+            if id_ in stored and id_ not in opened:
+                opened[id_] = Instance.of(self._advancer.definition_of(stored[id_].saga), stored[id_])
+        if isinstance(arrival, Summoning):
+            return arrival.instance_of(opened, self._advancer.definition_of(arrival.saga))
+        return opened.get(arrival.saga_id)
 
     def _apply_alone(self, arrival: Arrival, stored: dict[str, StoredInstance]) -> Work:
         """In a savepoint of its own, written at once: what fails here fails alone, and is kept for the operator."""
@@ -201,19 +205,27 @@ class _Batch:
         return _only_kept(arrival, f"the orchestrator failed on it: {Failure.of(error).traceback}")
 
     def _write(self, opened: Iterable[Instance], told: Sequence[HistoryRow]) -> None:
-        rows, stale = [], []
+        rows, new, stale = [], [], []
         for instance in opened:
-            if self._woken or instance.changed:
+            if instance.is_new:
+                new.append(instance.row(self._now, woken=True) | {"orchestrator": self._advancer.orchestrator})
+            elif self._woken or instance.changed:
                 rows.append(instance.row(self._now, self._woken))
             elif instance.stale_replies:
                 stale.append((instance.id, instance.stale_replies))
-        instances.write(self._connection, rows, told)
+        instances.write(self._connection, rows, told, new)
         instances.count_stale_replies(self._connection, stale)
 
 
 def _only_kept(arrival: Arrival, reason: str) -> Work:
     kept = arrival.kept(reason)
     return Work(kept=[] if kept is None else [kept])
+
+
+def _refuse_bad_signal(instance: Instance, entry: Input) -> None:
+    """What a signal carries is checked before it can change anything; its sender gets PayloadRefused."""
+    if isinstance(entry, Signal) and entry.name in instance.definition.signals:
+        codec.decode(instance.definition.signals[entry.name].payload, entry.payload, f"signal {entry.name}")
 
 
 def _problem_with_payload(instance: Instance, entry: Input) -> str | None:

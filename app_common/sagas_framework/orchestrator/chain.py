@@ -24,8 +24,7 @@ from sagas_framework.engine.protocol import (
     Stale,
 )
 from sagas_framework.engine.transition import cause_of, transition
-from sagas_framework.engine.walk import Identity
-from sagas_framework.errors import TransientError
+from sagas_framework.engine.walk import Cause, Identity
 from sagas_framework.orchestrator.calls import call_user_code
 from sagas_framework.orchestrator.instance import Instance, Work
 from sagas_framework.storage.database import check_deferred_constraints
@@ -33,7 +32,7 @@ from sagas_framework.storage.instances import HistoryRow
 from sagas_framework.storage.weather import is_bad_weather
 from sagas_framework.transport.wire import OutgoingMessage, command_message, reply_message
 from sagas_framework.vocabulary.command import Failure
-from sagas_framework.vocabulary.correlation import HEADER, Correlation, FailureKind
+from sagas_framework.vocabulary.correlation import HEADER, Correlation
 from sagas_framework.vocabulary.identity import Direction, message_id
 
 
@@ -57,16 +56,17 @@ class Chain:
         self._instance = instance
         self._session = session
         self._care = care
+        self._cause = Cause()
         self.work = Work()
         self.refused: Refuse | None = None
         self.foreign: Foreign | None = None
 
     def run(self, entry: Input) -> None:
-        instance, cause = self._instance, cause_of(entry)
+        instance, self._cause = self._instance, cause_of(entry)
         identity = Identity(self._orchestrator, instance.id)
         inputs: deque[Input] = deque([entry])
         while inputs:
-            step = transition(instance.definition, identity, instance.state, inputs.popleft(), cause)
+            step = transition(instance.definition, identity, instance.state, inputs.popleft(), self._cause)
             instance.changed |= step.state != instance.state
             instance.state = step.state
             for effect in step.effects:
@@ -84,9 +84,11 @@ class Chain:
             if effect.again:
                 self.work.asked_again.setdefault(self._instance.id, set()).add(effect.message_id)
         elif isinstance(effect, Dispatch):
-            self.work.unawaited.append(self._unawaited(effect))
+            self.work.outbox.append(self._unawaited(effect))
         elif isinstance(effect, Answer):
-            self.work.outgoing.append(self._answer(effect))
+            # A message that led to it would tell it again. Time does not come again, and an operator sends nothing.
+            led_to_it = self._cause.reply is not None
+            (self.work.outgoing if led_to_it else self.work.outbox).append(self._answer(effect))
         elif isinstance(effect, Stale):
             self._instance.stale_replies += 1
         elif isinstance(effect, Foreign):
@@ -126,7 +128,7 @@ class Chain:
         place = Correlation.from_headers({HEADER: asked.place})
         assert place is not None and place.reply_queue is not None
         answer = self._instance.encoded_data() if effect.failure is None else effect.failure
-        kind = None if effect.failure is None else FailureKind.REFUSED
+        kind = None if effect.failure is None else effect.failure.kind
         about = replace(place, reply_queue=None, in_reply_to=asked.message_id, failure_kind=kind)
         return reply_message(asked.task, place.reply_queue, place.saga, asked.message_id, answer, about)
 
@@ -148,7 +150,7 @@ class Chain:
             if self._care is Care.FAST:
                 raise CareNeeded from error
             self._instance.reset_data(before)
-            return Raised(now, call, Failure.of(error), transient=isinstance(error, TransientError))
+            return Raised(now, call, Failure.of(error))
 
     def _savepoint(self) -> AbstractContextManager[Any]:
         return self._session.begin_nested() if self._care is Care.SAVEPOINTS else nullcontext()

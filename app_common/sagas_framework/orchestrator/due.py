@@ -8,8 +8,8 @@ from sqlalchemy import Engine
 
 from sagas_framework.engine.protocol import Confirmed
 from sagas_framework.errors import PublishFailed
-from sagas_framework.orchestrator.advance import Advancer, Arrival
-from sagas_framework.orchestrator.instance import Work
+from sagas_framework.orchestrator.advance import Advancer
+from sagas_framework.orchestrator.instance import Arrival, Work
 from sagas_framework.storage import instances
 from sagas_framework.storage.database import reading
 from sagas_framework.transport.publisher import Publisher

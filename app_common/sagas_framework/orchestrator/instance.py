@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sagas_framework.definition.graph import Definition
+from sagas_framework.delivery.kept import kept_of
 from sagas_framework.engine.clock import next_due
+from sagas_framework.engine.protocol import Input
 from sagas_framework.engine.state import SagaState
 from sagas_framework.storage.instances import HistoryRow, StoredInstance
 from sagas_framework.storage.keeping import Kept
@@ -24,7 +26,7 @@ class Work:
     history: list[HistoryRow] = field(default_factory=list)
     outgoing: list[OutgoingMessage] = field(default_factory=list)
     asked_again: dict[str, set[str]] = field(default_factory=dict)  # saga id -> message ids
-    unawaited: list[OutgoingMessage] = field(default_factory=list)
+    outbox: list[OutgoingMessage] = field(default_factory=list)  # left to the relay
     kept: list[Kept] = field(default_factory=list)
     sources: list[tuple[str, Delivery]] = field(
         default_factory=list
@@ -32,10 +34,26 @@ class Work:
     locked: list[Delivery] = field(default_factory=list)  # replies to sagas that somebody else holds
 
     def include(self, other: Work) -> None:
-        for name in ("history", "outgoing", "unawaited", "kept", "sources", "locked"):
+        for name in ("history", "outgoing", "outbox", "kept", "sources", "locked"):
             getattr(self, name).extend(getattr(other, name))
         for saga_id, ids in other.asked_again.items():
             self.asked_again.setdefault(saga_id, set()).update(ids)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """An input for one saga and, when a message brought it, that message. `ids`: the instances that it may be about."""
+
+    saga_id: str
+    entry: Input
+    delivery: Delivery | None = None
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return (self.saga_id,)
+
+    def kept(self, reason: str) -> Kept | None:
+        return None if self.delivery is None else kept_of(self.delivery, reason, self.saga_id)
 
 
 class Instance:
@@ -49,6 +67,7 @@ class Instance:
         self.state = state
         self.stale_replies = 0
         self.changed = False
+        self.is_new = False
         self._wake_at = wake_at
         self._encoded_data = encoded_data
         self._data: Any = None
@@ -57,6 +76,12 @@ class Instance:
     @classmethod
     def of(cls, definition: Definition, stored: StoredInstance) -> Instance:
         return cls(definition, stored.id, SagaState.from_json(stored.state), stored.data, stored.wake_at)
+
+    @classmethod
+    def new(cls, definition: Definition, saga_id: str, encoded_data: Any) -> Instance:
+        instance = cls(definition, saga_id, SagaState(), encoded_data)
+        instance.is_new = True
+        return instance
 
     def lend_data(self) -> Any:
         """For user code, which may change them."""
@@ -96,14 +121,16 @@ class Instance:
             "current_step": state.current_step,
             "failed_step": state.failed_step,
             "failed_at": state.failed_at,
-            "failure_details": state.failure.to_wire() if state.failure else None,
+            "failure_details": state.failure.to_json() if state.failure else None,
             "last_message_id": state.last_message_id,
             "stale_replies": self.stale_replies,
             "updated_at": now,
             "ended_at": now if state.ended else None,
         }
+        if self.is_new:
+            row |= {"saga": self.definition.name, "idempotency_key": None, "created_at": now}
         due = next_due(self.definition, state)
         earlier = due is not None and (self._wake_at is None or due < self._wake_at - _ROUNDING_SECONDS)
-        if woken or earlier or (due is None and self._wake_at is not None):
+        if woken or self.is_new or earlier or (due is None and self._wake_at is not None):
             row["wake_at"] = due
         return row

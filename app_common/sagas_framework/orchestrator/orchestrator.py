@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,19 +10,24 @@ from celery import Celery
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
-from sagas_framework.definition.checks import MAX_NAME_CHARACTERS
+from sagas_framework.definition.checks import MAX_NAME_CHARACTERS, refuse_bad_children
 from sagas_framework.definition.compiler import compile_saga
 from sagas_framework.definition.graph import Definition, Timing, Undo, Work
-from sagas_framework.definition.saga import Saga
-from sagas_framework.engine.protocol import Cancel, Pause, Resume, Retry
-from sagas_framework.errors import ConfigurationError, DefinitionError
-from sagas_framework.orchestrator.advance import Advancer, Arrival
+from sagas_framework.definition.saga import Data, Saga
+from sagas_framework.delivery.after_commit import PUBLISH_TIMEOUT_SECONDS
+from sagas_framework.engine.protocol import Act, Signal
+from sagas_framework.errors import ConfigurationError, DefinitionError, UnknownSaga
+from sagas_framework.orchestrator.advance import Advancer
 from sagas_framework.orchestrator.due import DueSagas
+from sagas_framework.orchestrator.instance import Arrival
 from sagas_framework.orchestrator.replies import ReplyBatches
-from sagas_framework.orchestrator.start import PUBLISH_TIMEOUT_SECONDS, SagaHandle, Starts, start
+from sagas_framework.orchestrator.start import Starts, start
+from sagas_framework.orchestrator.waiting import DEFAULT_WAIT_SECONDS, Execution, SagaHandle
 from sagas_framework.transport.celery_app import Broker
 from sagas_framework.transport.inbox import Inbox
 from sagas_framework.transport.publisher import Publisher
+from sagas_framework.vocabulary import codec
+from sagas_framework.vocabulary.identity import is_saga_id
 from sagas_framework.vocabulary.names import failure_task_name, success_task_name
 
 
@@ -50,12 +56,12 @@ class Orchestrator:
 
     def start(
         self,
-        saga: type[Saga[Any]],
-        data: Any,
+        saga: type[Saga[Data]],
+        data: Data,
         *,
         session: Session | scoped_session[Any],
         idempotency_key: str | None = None,
-    ) -> SagaHandle:
+    ) -> SagaHandle[Data]:
         """Starts a saga in the session's transaction: the caller's rows and the saga, or neither.
 
         Leading local steps run at once, and what they raise, the caller gets. The first commands leave after the
@@ -67,22 +73,55 @@ class Orchestrator:
         definition = self.definitions.get(saga.name)
         if definition is None or definition.saga is not saga:
             raise DefinitionError(f"it is not registered with the orchestrator {self.name!r}", saga=saga.name)
-        return start(definition, self.name, data, session, idempotency_key, self._starts)
+        saga_id, created = start(definition, self.name, data, session, idempotency_key, self._starts)
+        return SagaHandle(saga_id, created, self.engine, self.definitions)
 
-    def act(self, saga_id: str, act: Retry | Cancel | Pause | Resume) -> None:
-        """Applies an operator's act. It sends nothing itself: the due loop of a worker does, at once."""
+    def signal(self, saga_id: str, name: str, payload: Any = None) -> None:
+        """Tells a saga that its step of this name, a `WaitForSignal`, may go on; one that comes early is kept.
+
+        `payload` is what that step declares. OperationRefused: no such step waits, or its signal has come already.
+        """
+        encoded = codec.encode(object, {} if payload is None else payload, f"signal {name}")
+        self.act(saga_id, Signal(time.time(), name, encoded))
+
+    def act(self, saga_id: str, act: Act) -> None:
+        """Applies what somebody outside wants. It sends nothing itself: the due loop of a worker does, at once."""
         self._advancer.arrivals([Arrival(saga_id, act)], (), act.now)
 
     def register_async_step_handlers(self) -> None:
-        """Registers the response tasks of every command that a saga sends: `<task>.response.success|failure`."""
-        for definition in self.definitions.values():
-            for name in _response_task_names(definition):
-                if name not in self.app.tasks:
-                    self._inbox.register(self.app, name)
+        """Registers the response tasks of every command that a saga sends, `<task>.response.success|failure`, and the
+        tasks by which sagas that are other sagas' steps are asked for."""
+        responses = (name for definition in self.definitions.values() for name in _response_task_names(definition))
+        for name in (*responses, *self._advancer.child_tasks):
+            if name not in self.app.tasks:
+                self._inbox.register(self.app, name)
 
     def due_sagas(self) -> DueSagas:
         """The chore that the delivery thread of a worker runs."""
         return DueSagas(self.engine, self._advancer, Publisher(self.app, self.broker))
+
+    def run(
+        self,
+        saga: type[Saga[Data]],
+        data: Data,
+        *,
+        timeout_seconds: float = DEFAULT_WAIT_SECONDS,
+        idempotency_key: str | None = None,
+        raise_on_failure: bool = True,
+    ) -> Execution[Data]:
+        """Starts a saga in a transaction of its own and waits for its end, as `start` and `handle.wait` do.
+
+        With an `idempotency_key` that was used before, it waits for the saga which that has started.
+        """
+        with self.sessions.begin() as session:
+            handle = self.start(saga, data, session=session, idempotency_key=idempotency_key)
+        return handle.wait(timeout_seconds, raise_on_failure=raise_on_failure)
+
+    def handle(self, saga_id: str) -> SagaHandle[Any]:
+        """For waiting where the saga was not started: another process, a later request."""
+        if not is_saga_id(saga_id):
+            raise UnknownSaga(saga_id)
+        return SagaHandle(saga_id, False, self.engine, self.definitions)
 
 
 def _definitions(sagas: Sequence[type[Saga[Any]]], timing: Timing) -> dict[str, Definition]:
@@ -91,6 +130,8 @@ def _definitions(sagas: Sequence[type[Saga[Any]]], timing: Timing) -> dict[str, 
         if saga.name in definitions:
             raise DefinitionError("another saga has the same name", saga=saga.name)
         definitions[saga.name] = compile_saga(saga, timing)
+    for definition in definitions.values():
+        refuse_bad_children(definition, definitions)
     return definitions
 
 

@@ -12,15 +12,16 @@ from sagas_framework.delivery.batches import Batches
 from sagas_framework.delivery.kept import kept_of
 from sagas_framework.delivery.suspects import POISON
 from sagas_framework.engine.protocol import Reply, Unhandled
-from sagas_framework.orchestrator.advance import Advancer, Arrival
-from sagas_framework.orchestrator.instance import Work
+from sagas_framework.orchestrator.advance import Advancer
+from sagas_framework.orchestrator.children import read_summons
+from sagas_framework.orchestrator.instance import Arrival, Work
 from sagas_framework.storage.keeping import Kept
 from sagas_framework.storage.weather import is_bad_weather
 from sagas_framework.transport.delivery import Delivery
 from sagas_framework.transport.publisher import Publisher
 from sagas_framework.transport.wire import Unreadable, read_arguments
-from sagas_framework.vocabulary.command import Failure
-from sagas_framework.vocabulary.correlation import FailureKind
+from sagas_framework.vocabulary.command import Failure, FailureKind
+from sagas_framework.vocabulary.correlation import Correlation
 from sagas_framework.vocabulary.identity import is_saga_id
 from sagas_framework.vocabulary.names import success_task_name
 
@@ -28,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 class ReplyBatches(Batches):
-    """What the inbox of a reply queue hands its batches to."""
+    """What the inbox of a reply queue hands its batches to. Commands for children come to the same queues."""
 
     def __init__(self, engine: Engine, advancer: Advancer, publisher: Publisher) -> None:
         super().__init__(engine, publisher)
@@ -39,19 +40,23 @@ class ReplyBatches(Batches):
         arrivals: list[Arrival] = []
         kept: list[Kept] = []
         for delivery in deliveries:
-            read = _read(delivery, now)
+            read = self._read(delivery, now)
             if isinstance(read, Arrival):
                 arrivals.append(read)
             else:
                 kept.append(read)
         for delivery in poison:
-            read = _read(delivery, now)
+            read = self._read(delivery, now)
             kept.append(kept_of(delivery, POISON, read.saga_id))
             arrivals += _unhandled(read)
         work = self._advance(arrivals, kept, now)
         for message in kept + work.kept:
             logger.warning("kept for the operator: %s %s: %s", message.task, message.message_id, message.reason)
         return work
+
+    def _read(self, delivery: Delivery, now: float) -> Arrival | Kept:
+        saga = self._advancer.child_tasks.get(delivery.task)
+        return read_reply(delivery, now) if saga is None else read_summons(delivery, saga, now)
 
     def _advance(self, arrivals: Sequence[Arrival], kept: Sequence[Kept], now: float) -> Work:
         can_skip = self._engine.dialect.name == "postgresql"
@@ -66,7 +71,7 @@ class ReplyBatches(Batches):
         return self._advancer.arrivals(arrivals, kept, now, skip_locked=True)
 
 
-def _read(delivery: Delivery, now: float) -> Arrival | Kept:
+def read_reply(delivery: Delivery, now: float) -> Arrival | Kept:
     """What a message says, or the message itself with the reason why it cannot be handled."""
     try:
         saga_id, payload = read_arguments(delivery.body, delivery.content_type)
@@ -85,12 +90,16 @@ def _read(delivery: Delivery, now: float) -> Arrival | Kept:
         in_reply_to,
         succeeded,
         payload=payload if succeeded else None,
-        failure=None if succeeded else Failure.from_wire(payload),
-        transient=correlation is not None and correlation.failure_kind is FailureKind.TRANSIENT,
+        failure=None if succeeded else Failure.from_wire(payload, _kind_of(correlation)),
         redelivered=delivery.redelivered or delivery.tried_before,
         place=(correlation.step, correlation.direction, correlation.attempt) if correlation else None,
     )
     return Arrival(saga_id, reply, delivery)
+
+
+def _kind_of(correlation: Correlation | None) -> FailureKind:
+    """A stranger's failure does not say: it is taken for an error."""
+    return (correlation and correlation.failure_kind) or FailureKind.ERROR
 
 
 def _unhandled(read: Arrival | Kept) -> list[Arrival]:

@@ -31,12 +31,10 @@ class Memory:
     outcome: str | None = None
     reply: Any = None
     failure: Any = None
-    transient: bool = False
     undo_attempt: int = 0
     undo_outcome: str | None = None
     undo_reply: Any = None
     undo_failure: Any = None
-    undo_transient: bool = False
     parked: str | None = None
 
 
@@ -58,6 +56,13 @@ def take(connection: Connection, keys: Iterable[MemoryKey], now: float) -> dict[
         wanted = json_text.dumps([[row[name] for name in _KEY] for row in rows])
         taken = connection.execute(_find_by_json(), {"keys": wanted}).all()
     return {MemoryKey(*row[: len(_KEY)]): Memory(*row[len(_KEY) :]) for row in taken}
+
+
+def lock(connection: Connection, key: MemoryKey, now: float) -> Memory | None:
+    """Locks the row, if there is one."""
+    taken = update(table).where(*_is(key)).values(updated_at=now).returning(*_TAKEN)
+    row = connection.execute(taken).one_or_none()
+    return None if row is None else Memory(*row[len(_KEY) :])
 
 
 @cache

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping, bindparam, select
 
 from sagas_framework.storage.schema import history, instances, kept_messages
 
 _LISTED = tuple(column for column in instances.c if column is not instances.c.data)
+_STANDING = select(instances.c.status, instances.c.paused, instances.c.current_step).where(
+    instances.c.id == bindparam("id")
+)
 
 
 def list_sagas(
@@ -32,6 +35,11 @@ def list_sagas(
 
 def saga(connection: Connection, saga_id: str) -> RowMapping | None:
     return connection.execute(select(instances).where(instances.c.id == saga_id)).mappings().first()
+
+
+def standing(connection: Connection, saga_id: str) -> RowMapping | None:
+    """The little that whoever waits for a saga looks at, again and again."""
+    return connection.execute(_STANDING, {"id": saga_id}).mappings().first()
 
 
 def ids_between(connection: Connection, lowest: str, highest: str, limit: int) -> Sequence[str]:

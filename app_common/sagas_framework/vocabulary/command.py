@@ -1,12 +1,13 @@
-"""Commands and failures: what one service asks of another, and how a refusal reads."""
+"""Commands and failures: what one service asks of another, and how a no reads."""
 
 from __future__ import annotations
 
 import traceback as tracebacks
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
 
-from sagas_framework.errors import DefinitionError
+from sagas_framework.errors import DefinitionError, Refusal, TransientError
 from sagas_framework.vocabulary import codec
 from sagas_framework.vocabulary.text import storable
 
@@ -30,9 +31,9 @@ class Command:
         if not self.name or not self.queue:
             raise DefinitionError(f"a command needs a name and a queue (got {self.name!r}, {self.queue!r})")
         for role, contract in (("payload", self.payload), ("response", self.response)):
-            if contract is not None and contract is not dict and not is_dataclass(contract):
+            if contract is not None and not codec.is_contract(contract):
                 raise DefinitionError(
-                    f"command {self.name!r}: its {role} must be a dataclass or dict, not {contract!r}"
+                    f"command {self.name!r}: its {role} must be a dataclass, dict or SagaContext, not {contract!r}"
                 )
 
     def encode_payload(self, value: Any) -> Any:
@@ -52,31 +53,48 @@ class Command:
         return codec.decode(self.response, value, f"response of {self.name}")
 
 
+Exceptions = tuple[type[Exception], ...]
+
+
+class FailureKind(StrEnum):
+    """What a failure means for whoever asked."""
+
+    REFUSED = "refused"  # a decision: asking again would not change it
+    TRANSIENT = "transient"  # not now
+    ERROR = "error"  # a bug or a broken system
+
+
 @dataclass(frozen=True)
 class Failure:
-    """Why a step failed, in the form in which it travels: {type, message, module, traceback}."""
+    """Why a step failed. `kind` tells a refusal, which is business as usual, from an error that somebody should see."""
 
     type: str
     message: str
     module: str = ""
     traceback: str = ""
+    kind: FailureKind = FailureKind.ERROR
 
     @classmethod
-    def of(cls, error: BaseException) -> Failure:
-        kind = type(error)
+    def of(cls, error: BaseException, transient: Exceptions = ()) -> Failure:
+        """`transient`: exceptions that mean "not now" besides TransientError."""
+        raised = type(error)
         text = "".join(tracebacks.format_exception(error))
         return cls(
-            type=kind.__qualname__,
+            type=raised.__qualname__,
             message=storable(str(error)[:MAX_MESSAGE_CHARACTERS]),
-            module=kind.__module__,
+            module=raised.__module__,
             traceback=storable(text[-MAX_TRACEBACK_CHARACTERS:]),
+            kind=_kind_of(error, transient),
         )
 
     @classmethod
-    def from_wire(cls, value: Any) -> Failure:
-        """Reads a failure that another program wrote; a traceback that comes as a list of lines is accepted."""
+    def from_wire(cls, value: Any, kind: FailureKind = FailureKind.ERROR) -> Failure:
+        """Reads a failure that another program wrote; a traceback that comes as a list of lines is accepted.
+
+        `kind` travels beside it, in our header.
+        """
         if not isinstance(value, dict):
-            return cls(type="UnknownFailure", message=str(value)[:MAX_MESSAGE_CHARACTERS])
+            return cls(type="UnknownFailure", message=str(value)[:MAX_MESSAGE_CHARACTERS], kind=kind)
         trace = value.get("traceback") or ""
         if isinstance(trace, list):
             trace = "".join(str(line) for line in trace)
@@ -85,7 +103,24 @@ class Failure:
             message=str(value.get("message") or "")[:MAX_MESSAGE_CHARACTERS],
             module=str(value.get("module") or "")[:MAX_NAME_CHARACTERS],
             traceback=str(trace)[-MAX_TRACEBACK_CHARACTERS:],
+            kind=kind,
         )
 
     def to_wire(self) -> dict[str, str]:
-        return asdict(self)
+        """The form in which it travels: {type, message, module, traceback}."""
+        return {name: value for name, value in asdict(self).items() if name != "kind"}
+
+    @classmethod
+    def from_json(cls, value: Any) -> Failure:
+        """Reads what `to_json` wrote; what was stored before failures had kinds is an error."""
+        return cls.from_wire(value, FailureKind(value.get("kind", FailureKind.ERROR)))
+
+    def to_json(self) -> dict[str, str]:
+        """The form in which it is stored: as it travels, and its kind."""
+        return {**self.to_wire(), "kind": self.kind.value}
+
+
+def _kind_of(error: BaseException, transient: Exceptions) -> FailureKind:
+    if isinstance(error, (TransientError, *transient)):
+        return FailureKind.TRANSIENT
+    return FailureKind.REFUSED if isinstance(error, Refusal) else FailureKind.ERROR

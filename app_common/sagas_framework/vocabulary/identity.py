@@ -24,9 +24,20 @@ def new_saga_id() -> str:
     """A UUID of version 7: 48 bits of milliseconds, then randomness, so that new rows are neighbours."""
     milliseconds = time.time_ns() // 1_000_000
     value = (milliseconds & ((1 << 48) - 1)) << 80 | int.from_bytes(os.urandom(10), "big")
+    return str(_version_7(value))
+
+
+def child_saga_id(parent: str, step: str, attempt: int) -> str:
+    """The id of the saga that is this attempt of another's step: known before it is there, and beside its parent's."""
+    moment = uuid.UUID(parent).int >> 80
+    rest = uuid.uuid5(_MESSAGES, "\x1f".join((parent, step, "child", str(attempt)))).int & ((1 << 80) - 1)
+    return str(_version_7(moment << 80 | rest))
+
+
+def _version_7(value: int) -> uuid.UUID:
     value = value & ~(0xF << 76) | (0x7 << 76)
     value = value & ~(0x3 << 62) | (0x2 << 62)
-    return str(uuid.UUID(int=value))
+    return uuid.UUID(int=value)
 
 
 def message_id(orchestrator: str, saga_id: str, step: str, direction: Direction, attempt: int) -> str:

@@ -10,10 +10,8 @@ from hypothesis import strategies as st
 
 from sagas_framework import (
     COMPENSATABLE,
-    FAIL_FAST,
     PIVOT,
     RETRIABLE,
-    WAIT_ALL,
     AsyncStep,
     Command,
     RetryPolicy,
@@ -107,7 +105,7 @@ class _Pen:
         if form == "choice" and depth < DEEPEST:
             decision = self._choice(lambda: self.deciding(depth + 1), COMPENSATABLE, depth)
         elif form == "only branch" and depth < DEEPEST:
-            decision = parallel(self.deciding(depth + 1), join=self._join(), name=self._name("parallel"))
+            decision = parallel(self.deciding(depth + 1), fail_fast=self._flag(), name=self._name("parallel"))
         elif form == "retriable":  # side by side with choices they would be refused: choosing may fail
             decision = parallel(*(self._step(RETRIABLE) for _ in range(self._draw(st.integers(1, 2)))))
         else:
@@ -120,7 +118,7 @@ class _Pen:
             return self._step(kind)
         if form == "parallel":
             branches = [self.sequence(kind, depth + 1, least=1) for _ in range(self._draw(st.integers(2, 3)))]
-            return parallel(*branches, join=self._join(), name=self._name("parallel"))
+            return parallel(*branches, fail_fast=self._flag(), name=self._name("parallel"))
         if form == "include":
             return include(saga_of(*self.sequence(kind, depth + 1, least=1)), prefix=f"{self._name('included')}.")
         return self._choice(lambda: self.sequence(kind, depth + 1), kind, depth)
@@ -138,9 +136,6 @@ class _Pen:
 
     def _name(self, what: str) -> str:
         return f"{what} {next(self._numbers)}"
-
-    def _join(self) -> Any:
-        return WAIT_ALL if self._flag() else FAIL_FAST
 
     def _flag(self) -> bool:
         return self._draw(st.booleans())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sagas_framework import FAIL_FAST, PIVOT, RETRIABLE, WAIT_ALL, SagaStatus, child_saga, parallel
+from sagas_framework import PIVOT, RETRIABLE, SagaStatus, child_saga, parallel
 from sagas_framework.definition.compiler import compile_saga
 from sagas_framework.definition.graph import Definition
 from sagas_framework.engine import protocol
@@ -152,7 +152,7 @@ Child = saga_of(local("work"), name="Child")
 
 
 def test_a_parent_that_turns_round_stops_its_running_child() -> None:
-    parent = Play(parallel(remote("a"), child_saga("child", Child, nothing), join=FAIL_FAST))
+    parent = Play(parallel(remote("a"), child_saga("child", Child, nothing), fail_fast=True))
     parent.start()
     parent.refuse("a")
     assert parent.phase("child") is Phase.UNDOING
@@ -268,7 +268,9 @@ class Family:
         key = (sent.step, sent.attempt if sent.direction is Direction.ACTION else undoes)
         child = self.children.setdefault(key, World(self._child, identity=Identity("world", f"child {key}")))
         place = {"step": sent.step, "direction": sent.direction.value, "attempt": sent.attempt}
-        child.give(Summons(child.now, Asked("task", sent.message_id, place), sent.direction))
+        child.give(
+            Summons(child.now, Asked("task", sent.message_id, place), sent.direction, redelivered=which % 2 == 1)
+        )
         return child
 
     def _answer(self, answer: protocol.Answer) -> None:
@@ -281,7 +283,7 @@ def families(draw: st.DrawFn) -> Family:
     child = draw(definitions(undoable=True))
     steps: list[Any] = [child_saga("one", Child, nothing), remote("a")]
     if draw(st.booleans()):
-        steps = [parallel(*steps, child_saga("two", Child, nothing), join=draw(st.sampled_from([WAIT_ALL, FAIL_FAST])))]
+        steps = [parallel(*steps, child_saga("two", Child, nothing), fail_fast=draw(st.booleans()))]
     steps.append(remote("b"))
     if draw(st.booleans()):
         steps.append(child_saga("last", Child, nothing, kind=RETRIABLE))

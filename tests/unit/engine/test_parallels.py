@@ -7,10 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sagas_framework import (
-    FAIL_FAST,
     PIVOT,
     RETRIABLE,
-    WAIT_ALL,
     RetryPolicy,
     SagaStatus,
     SyncStep,
@@ -76,7 +74,7 @@ def test_retriable_steps_side_by_side_after_the_pivot_are_tried_until_they_succe
 
 
 def test_wait_all_lets_the_other_branches_finish_before_anything_is_undone() -> None:
-    play = begun(remote("first"), parallel(remote("a"), [remote("b1"), remote("b2")], join=WAIT_ALL), remote("last"))
+    play = begun(remote("first"), parallel(remote("a"), [remote("b1"), remote("b2")]), remote("last"))
     play.succeed("first")
     play.refuse("a")
     assert play.status() is SagaStatus.RUNNING and play.is_asked() == {"b1"}
@@ -90,7 +88,7 @@ def test_wait_all_lets_the_other_branches_finish_before_anything_is_undone() -> 
 
 
 def test_fail_fast_begins_nothing_new_and_undoes_what_is_under_way_when_it_has_answered() -> None:
-    play = begun(remote("first"), parallel(remote("a"), [remote("b1"), remote("b2")], remote("c"), join=FAIL_FAST))
+    play = begun(remote("first"), parallel(remote("a"), [remote("b1"), remote("b2")], remote("c"), fail_fast=True))
     play.succeed("first", "c")
     play.refuse("a")
     assert play.status() is SagaStatus.COMPENSATING
@@ -114,20 +112,20 @@ def test_the_branches_of_a_failed_step_are_undone_at_once_and_each_in_reverse() 
 
 
 @pytest.mark.parametrize(
-    ("outer", "inner", "goes_on"),
+    ("outer_fails_fast", "inner_fails_fast", "goes_on"),
     [
-        (WAIT_ALL, WAIT_ALL, {"beside", "far"}),
-        (WAIT_ALL, FAIL_FAST, {"far"}),
-        (FAIL_FAST, WAIT_ALL, {"beside"}),
-        (FAIL_FAST, FAIL_FAST, set()),
+        (False, False, {"beside", "far"}),
+        (False, True, {"far"}),
+        (True, False, {"beside"}),
+        (True, True, set()),
     ],
 )
 def test_each_parallel_round_a_failed_step_says_for_itself_whether_its_branches_finish(
-    outer: object, inner: object, goes_on: set[str]
+    outer_fails_fast: bool, inner_fails_fast: bool, goes_on: set[str]
 ) -> None:
     """`beside` and `far` come after a step that was under way when the failure came."""
-    near = parallel(remote("bad"), [remote("near"), remote("beside")], join=inner)  # type: ignore[arg-type]
-    play = begun(parallel(near, [remote("distant"), remote("far")], join=outer))  # type: ignore[arg-type]
+    near = parallel(remote("bad"), [remote("near"), remote("beside")], fail_fast=inner_fails_fast)
+    play = begun(parallel(near, [remote("distant"), remote("far")], fail_fast=outer_fails_fast))
     play.refuse("bad")
     play.succeed("near", "distant")
     actions = {name for name in play.is_asked() if play.phase(name) is Phase.ACTING}
@@ -258,7 +256,7 @@ shapes = st.lists(st.integers(1, 3), min_size=2, max_size=4)
 def test_beside_a_failed_step_every_other_branch_finishes_in_a_wait_all(
     lengths: list[int], data: st.DataObject
 ) -> None:
-    play, bad = in_parallel(lengths, WAIT_ALL, data)
+    play, bad = in_parallel(lengths, False, data)
     while actions := [name for name in sorted(play.is_asked()) if play.phase(name) is Phase.ACTING]:
         play.succeed(data.draw(st.sampled_from(actions)))
     for branch, length in enumerate(lengths):
@@ -270,16 +268,16 @@ def test_beside_a_failed_step_every_other_branch_finishes_in_a_wait_all(
 
 @given(shapes, st.data())
 def test_after_a_failure_in_a_fail_fast_nothing_begins(lengths: list[int], data: st.DataObject) -> None:
-    play, _ = in_parallel(lengths, FAIL_FAST, data)
+    play, _ = in_parallel(lengths, True, data)
     begun_before = set(play.state.steps)
     play.drive()
     assert set(play.state.steps) == begun_before and play.status() is SagaStatus.FAILED
 
 
-def in_parallel(lengths: list[int], join: object, data: st.DataObject) -> tuple[Play, str]:
+def in_parallel(lengths: list[int], fail_fast: bool, data: st.DataObject) -> tuple[Play, str]:
     """Somewhere on its way through the branches one step fails."""
     branches = [[remote(f"{branch}.{n}") for n in range(length)] for branch, length in enumerate(lengths)]
-    play = begun(parallel(*branches, join=join))  # type: ignore[arg-type]
+    play = begun(parallel(*branches, fail_fast=fail_fast))
     for _ in range(data.draw(st.integers(0, sum(lengths) - 1))):
         play.succeed(data.draw(st.sampled_from(sorted(play.is_asked()))))
     bad = data.draw(st.sampled_from(sorted(play.is_asked())))

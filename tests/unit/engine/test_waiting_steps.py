@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sagas_framework import FAIL_FAST, PIVOT, SagaStatus, Sleep, WaitForSignal, choice, parallel, send, when
+from sagas_framework import PIVOT, SagaStatus, Sleep, WaitForSignal, choice, parallel, send, when
 from sagas_framework.engine.clock import next_due
 from sagas_framework.engine.protocol import Cancel, Pause, Refuse, Resume, Retry, Signal, UserCode
 from sagas_framework.engine.state import Phase
@@ -200,7 +200,7 @@ def test_an_undoing_that_nobody_awaits_is_sent_and_counts_as_done() -> None:
 
 
 def test_nothing_is_sent_for_a_step_whose_saga_turned_round_while_it_was_called() -> None:
-    play = Play(parallel(local("a"), remote("mail", awaited=False), remote("b"), join=FAIL_FAST))
+    play = Play(parallel(local("a"), remote("mail", awaited=False), remote("b"), fail_fast=True))
     play.raising = {("a", UserCode.ACTION)}
     play.start()
     assert play.status() is SagaStatus.FAILED and not play.commands

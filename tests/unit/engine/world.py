@@ -36,13 +36,13 @@ from sagas_framework.engine.walk import Identity
 from sagas_framework.participant import barrier
 from sagas_framework.participant.barrier import Answer
 from sagas_framework.storage.memory import Memory
-from sagas_framework.vocabulary.correlation import FailureKind
+from sagas_framework.vocabulary.command import FailureKind
 from sagas_framework.vocabulary.identity import Direction, message_id
 from tests.unit.engine.always import Order, check, check_at_rest
 
 IDENTITY = Identity("world", "01920000-0000-7000-8000-000000000001")
-REFUSED = Answer(failure=Failure("Refused", "no"), kind=FailureKind.REFUSED)
-TRANSIENT = Answer(failure=Failure("Busy", "not now"), kind=FailureKind.TRANSIENT)
+REFUSED = Answer(failure=Failure("Refused", "no", kind=FailureKind.REFUSED))
+TRANSIENT = Answer(failure=Failure("Busy", "not now", kind=FailureKind.TRANSIENT))
 OUTCOMES = (Answer({"ok": True}), REFUSED, TRANSIENT)
 SUCCEEDS = OUTCOMES[0]
 LONGEST_DRIVE = 1_000
@@ -106,7 +106,8 @@ class World:
 
     def _call(self, call: Call, raises: Raises) -> Input:
         if raises(call):
-            return Raised(self.now, call, Failure("UserError", "told to"), transient=self._is_transient(call))
+            kind = FailureKind.TRANSIENT if self._is_transient(call) else FailureKind.ERROR
+            return Raised(self.now, call, Failure("UserError", "told to", kind=kind))
         if call.code in (UserCode.SAGA_SUCCESS, UserCode.SAGA_FAILURE):
             self.hooks_returned[call.code] += 1
         if call.step is not None:
@@ -182,7 +183,6 @@ class World:
             answer.failure is None,
             payload=answer.value,
             failure=answer.failure,
-            transient=answer.kind is FailureKind.TRANSIENT,
             redelivered=redelivered,
         )
         effects = self.give(reply, raises)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sagas_framework import AsyncStep, Command, Saga, StepContext, SyncStep, send
+from sagas_framework import AsyncStep, Command, Failure, FailureKind, Saga, StepContext, SyncStep, send
 from sagas_framework.definition.compiler import compile_saga
 from sagas_framework.operations import HistoryEntry, SagaDetails, StepView, readable_trace
 
@@ -55,8 +55,8 @@ def event(name: str, step: str | None = None, attempt: int | None = None, **deta
     return HistoryEntry(START, name, step, attempt, detail or None)
 
 
-def failing(message: str, kind: str = "Refused") -> dict[str, str]:
-    return {"type": kind, "message": message, "module": "m", "traceback": ""}
+def failing(message: str, type: str = "Refused", kind: FailureKind = FailureKind.REFUSED) -> dict[str, str]:
+    return Failure(type, message, "m", kind=kind).to_json()
 
 
 def step(name: str, phase: str = "acting", **changes: Any) -> StepView:
@@ -159,7 +159,7 @@ def test_a_step_is_done_when_its_callback_has_run_and_not_before() -> None:
 
 
 def test_a_retry_and_the_attempt_that_succeeded_are_told() -> None:
-    again = event("retry_scheduled", "book_plane_ticket", 1, failure=failing("", kind="Timeout"))
+    again = event("retry_scheduled", "book_plane_ticket", 1, failure=failing("", "Timeout", FailureKind.TRANSIENT))
     success = event("reply_received", "book_plane_ticket", 2)
     lines = trace("running", BEGUN, again, success)
     assert lines[2:] == ["🔁 book plane ticket (Timeout)", "✔️ book plane ticket (attempt 2)"]
@@ -194,10 +194,30 @@ def test_an_unfinished_saga_says_what_it_waits_for() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (FailureKind.REFUSED, "division by zero"),
+        (FailureKind.TRANSIENT, "division by zero"),
+        (FailureKind.ERROR, "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_refusal_speaks_for_itself_and_an_error_says_what_it_is(kind: FailureKind, told: str) -> None:
+    failure = failing("division by zero", "ZeroDivisionError", kind)
+    history = [event(name, "book_plane_ticket", 1, failure=failure) for name in ("step_failed", "compensating")]
+    lines = [line for line in trace("failed", BEGUN, *history, event("failed")) if line]
+    assert lines[1] == f"❌ book plane ticket ({told})" and lines[-1] == f"❌ end saga ({told})"
+
+
+def test_an_error_without_a_message_is_its_type() -> None:
+    failed = event("step_failed", "book_plane_ticket", 1, failure=failing("", "KeyError", FailureKind.ERROR))
+    assert trace("compensating", BEGUN, failed)[2] == "❌ book plane ticket (KeyError)"
+
+
 def test_silence_that_was_given_up_is_a_failure() -> None:
-    failure = failing("no reply after 4 asks; it may have been done", kind="NoReply")
+    failure = failing("no reply after 4 asks; it may have been done", "NoReply", FailureKind.ERROR)
     lines = trace("compensating", BEGUN, event("gave_up", "book_plane_ticket", 1, failure=failure))
-    assert lines[2] == "❌ book plane ticket (no reply after 4 asks; it may have been done)"
+    assert lines[2] == "❌ book plane ticket (NoReply: no reply after 4 asks; it may have been done)"
 
 
 @pytest.mark.parametrize(
@@ -234,7 +254,7 @@ def test_acts_of_operators_are_told_with_their_reasons() -> None:
         event("paused", reason=""),
         event("resumed", reason="go"),
         event("cancelled", "book_plane_ticket", reason="no holidays"),
-        event("compensating", "book_plane_ticket", failure=failing("no holidays", kind="SagaCancelled")),
+        event("compensating", "book_plane_ticket", failure=failing("no holidays", "SagaCancelled")),
         event("failed"),
     )
     assert [line for line in trace("failed", BEGUN, *history) if line] == [

@@ -8,8 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sagas_framework import Command, DefinitionError, Failure, failure_task_name, success_task_name
-from sagas_framework.vocabulary.correlation import HEADER, Correlation, FailureKind
+from sagas_framework import (
+    Command,
+    DefinitionError,
+    Failure,
+    FailureKind,
+    Refusal,
+    TransientError,
+    failure_task_name,
+    success_task_name,
+)
+from sagas_framework.vocabulary.correlation import HEADER, Correlation
 from sagas_framework.vocabulary.identity import Direction, is_saga_id, message_id, new_saga_id, reply_id
 
 SAGA = "01920000-0000-7000-8000-000000000001"
@@ -38,9 +47,9 @@ def test_a_command_needs_a_name_and_a_queue(name: str, queue: str) -> None:
 
 @pytest.mark.parametrize("contract", [int, list, object])
 def test_what_a_command_carries_is_a_dataclass_or_a_dict(contract: type[Any]) -> None:
-    with pytest.raises(DefinitionError, match="dataclass or dict"):
+    with pytest.raises(DefinitionError, match="a dataclass, dict or SagaContext"):
         Command("n", "q", contract)
-    with pytest.raises(DefinitionError, match="dataclass or dict"):
+    with pytest.raises(DefinitionError, match="a dataclass, dict or SagaContext"):
         Command("n", "q", dict, contract)
 
 
@@ -59,6 +68,36 @@ def test_a_failure_of_any_error_is_bounded_and_can_be_stored(text: str) -> None:
     for value in failure.to_wire().values():
         value.encode()
         assert "\x00" not in value and len(value) <= 20_000
+
+
+class OutOfStock(Refusal):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (OutOfStock("no plates"), FailureKind.REFUSED),
+        (TransientError("later"), FailureKind.TRANSIENT),
+        (TimeoutError("slow"), FailureKind.TRANSIENT),
+        (ZeroDivisionError("division by zero"), FailureKind.ERROR),
+    ],
+)
+def test_what_was_raised_says_which_kind_of_failure_it_is(error: Exception, kind: FailureKind) -> None:
+    assert Failure.of(error, transient=(TimeoutError,)).kind is kind
+
+
+@pytest.mark.rule(1)
+@pytest.mark.parametrize("kind", FailureKind)
+def test_the_kind_of_a_failure_is_stored_with_it_and_does_not_travel_in_its_payload(kind: FailureKind) -> None:
+    failure = Failure("E", "m", "x", "t", kind)
+    assert failure.to_wire() == {"type": "E", "message": "m", "module": "x", "traceback": "t"}
+    assert Failure.from_json(failure.to_json()) == failure
+    assert Failure.from_wire(failure.to_wire(), kind) == failure
+
+
+def test_a_failure_that_was_stored_without_a_kind_is_an_error() -> None:
+    assert Failure.from_json(Failure("E", "m").to_wire()) == Failure("E", "m", kind=FailureKind.ERROR)
 
 
 @given(json_values)

@@ -1,0 +1,1 @@
+"""Counts who has sat which exam how often."""

@@ -1,0 +1,1 @@
+"""Takes in exams. Asks the attempt service whether the user may sit them once more."""
