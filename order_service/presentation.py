@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from order_service.create_order_saga import CreateOrderSaga
+from markupsafe import Markup
+
 from order_service.models import Order, OrderStatus
-from sagas_framework import FailureKind, SyncStep
+from sagas_framework import FailureKind
 from sagas_framework.operations import HistoryEntry, SagaDetails, SagaSummary, StepView
 
 
@@ -46,8 +47,11 @@ STEP_PHASES = {
     "unknown": Badge("No answer", "warning", "alert"),
     "undoing": Badge("Being undone", "undo", "undo"),
     "undone": Badge("Undone", "undone", "undo"),
+    "skipped": Badge("Left out", "skip", "idle"),
 }
 STUCK = Badge("Stuck", "warning", "alert")
+UNDO_ONLY = "nothing"
+"""The work of a step that has only a compensation."""
 UNDO_ONLY_WAITING = Badge("Only if the order fails", "ring", "idle")
 UNDO_ONLY_DONE = Badge("Done", "undone", "undo")
 NOTHING_TO_UNDO = Badge("Done, nothing to undo", "check", "idle")
@@ -80,6 +84,10 @@ EVENTS = {
     "cancelled": Badge("Cancelled by an operator", "undo", "undo"),
     "deadline_passed": Badge("Deadline passed", "warning", "alert"),
     "going_forward": Badge("Goes on after all", "out", "busy"),
+    "choice_made": Badge("Chosen", "check", "good"),
+    "waiting_for_signal": Badge("Waits for a signal", "progress", "busy"),
+    "signal_received": Badge("Signal received", "in", "good"),
+    "sleeping": Badge("Sleeps", "progress", "busy"),
     "callback_failed": Badge("A callback failed", "warning", "alert"),
     "operator_retry": Badge("Operator asked for another try", "retry", "busy"),
     "paused": Badge("Paused by an operator", "pause", "idle"),
@@ -87,9 +95,6 @@ EVENTS = {
 }
 EVENTS_SHOWN_WHOLE = 9
 LATEST_EVENTS = 6
-UNDO_ONLY_STEPS = frozenset(
-    step.name for step in CreateOrderSaga.steps if isinstance(step, SyncStep) and step.action is None
-)
 
 
 @dataclass(frozen=True)
@@ -103,11 +108,6 @@ class EventPage:
     failure: Mapping[str, Any] | None
     note: str
     payload: str
-
-    @property
-    def is_noise(self) -> bool:
-        """Done without having done anything."""
-        return self.event == "step_done" and self.step in UNDO_ONLY_STEPS
 
 
 @dataclass(frozen=True)
@@ -155,16 +155,17 @@ class SagaPage:
     order_badge: Badge | None
     steps: list[StepPage] = field(default_factory=list)
     history: list[EventPage] = field(default_factory=list)
+    diagram: Markup | None = None
 
 
 def saga_row(saga: SagaSummary, order: Order | None) -> SagaPage:
     return _saga(saga, order, [], [])
 
 
-def saga_page(saga: SagaDetails, order: Order | None) -> SagaPage:
-    events = [_event(entry, saga.created_at) for entry in saga.history]
-    history = [event for event in events if not event.is_noise]
-    return _saga(saga, order, [_step(step, history) for step in saga.steps], history)
+def saga_page(saga: SagaDetails, order: Order | None, diagram: Markup | None = None) -> SagaPage:
+    history = [_event(entry, saga.created_at) for entry in saga.history]
+    page = _saga(saga, order, [_step(step, history) for step in saga.steps], history)
+    return replace(page, diagram=diagram)
 
 
 def _saga(saga: SagaSummary, order: Order | None, steps: Sequence[StepPage], history: Sequence[EventPage]) -> SagaPage:
@@ -193,10 +194,10 @@ def _step(step: StepView, history: Sequence[EventPage]) -> StepPage:
         title=title(step.name),
         badge=_step_badge(step),
         kind=step.kind,
-        kind_text="acts only when undoing" if step.name in UNDO_ONLY_STEPS else KINDS[step.kind],
-        place=step.command.partition(".")[0] if step.command else "order_service itself",
-        command=step.command,
-        compensation=None if step.name in UNDO_ONLY_STEPS else step.compensation,
+        kind_text="acts only when undoing" if step.work == UNDO_ONLY else KINDS[step.kind],
+        place=_place(step),
+        command=None if step.child else step.command,
+        compensation=None if step.work == UNDO_ONLY or step.child else step.compensation,
         attempt=step.attempt,
         failure=step.failure,
         retry_at=step.retry_at,
@@ -204,10 +205,21 @@ def _step(step: StepView, history: Sequence[EventPage]) -> StepPage:
     )
 
 
+def _place(step: StepView) -> str:
+    if step.child is not None:
+        return f"saga {step.child} {step.child_id or ''}".rstrip()
+    if step.work == "choice":
+        return f"chose {step.chosen}" if step.chosen else "a choice"
+    if step.work in ("signal", "sleep"):
+        until = f" until {utc_clock(step.until)} UTC" if step.until else ""
+        return ("waits for a signal" if step.work == "signal" else "lets time pass") + until
+    return step.command.partition(".")[0] if step.command else "order_service itself"
+
+
 def _step_badge(step: StepView) -> Badge:
     if step.stuck:
         return STUCK
-    if step.name in UNDO_ONLY_STEPS:
+    if step.work == UNDO_ONLY:
         # To the framework it is done at once, for it has nothing to do. "Reject order: done" would read as a lie.
         return {"done": UNDO_ONLY_WAITING, "undone": UNDO_ONLY_DONE}.get(step.phase) or STEP_PHASES[step.phase]
     if step.phase == "undone" and step.compensation is None:
@@ -236,6 +248,12 @@ def _note(detail: Mapping[str, Any], at: datetime) -> str:
     notes = []
     if "at" in detail:
         notes.append(f"in {duration(timedelta(seconds=float(detail['at']) - at.timestamp()))}")
+    if "until" in detail:
+        notes.append(f"for {duration(timedelta(seconds=float(detail['until']) - at.timestamp()))}")
+    if "chosen" in detail:
+        notes.append(str(detail["chosen"]))
+    if detail.get("early"):
+        notes.append("it came early and is kept")
     if "reason" in detail:
         notes.append(str(detail["reason"]))
     if detail.get("awaited") is False:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from flask import Flask, Response, abort, jsonify, make_response, redirect, render_template, request, url_for
 from flask.json.provider import DefaultJSONProvider
+from markupsafe import Markup
 from sqlalchemy import select
 from waitress import create_server
 from werkzeug.exceptions import HTTPException
@@ -22,7 +23,7 @@ from order_service.models import Order
 from order_service.presentation import SAGA_STATUSES, SagaPage, saga_page, saga_row
 from order_service.web_safety import protect
 from sagas_framework import Operations, Orchestrator, UnknownSaga, reading_session
-from sagas_framework.operations import SagaSummary
+from sagas_framework.operations import DIAGRAM_STYLE, SagaDetails, SagaSummary
 
 RECENT_SAGAS = 50
 LONGEST_IDEMPOTENCY_KEY_CHARACTERS = 200
@@ -78,6 +79,7 @@ class Pages:
         app.add_url_rule("/fragments/sagas/<uuid:saga_id>", "fragment_saga", self.fragment_saga)
         app.add_url_rule("/api/sagas", "api_sagas", self.api_sagas)
         app.add_url_rule("/api/sagas/<uuid:saga_id>", "api_saga", self.api_saga)
+        app.add_url_rule("/diagram.css", "diagram_style", lambda: Response(DIAGRAM_STYLE, mimetype="text/css"))
         app.add_url_rule("/ping", "ping", lambda: Response("pong\n", mimetype="text/plain"))
 
     def launch_page(self, launch: Launch) -> Callable[[], str]:
@@ -134,7 +136,13 @@ class Pages:
             details = self.operations.show(id_)
         except UnknownSaga:
             abort(404, f"There is no saga {id_}.")
-        return saga_page(details, self._orders([id_]).get(id_))
+        return saga_page(details, self._orders([id_]).get(id_), self._diagram(details))
+
+    def _diagram(self, saga: SagaDetails) -> Markup | None:
+        """Not of a saga that this version does not know any more."""
+        if saga.saga not in self.operations.saga_names:
+            return None
+        return Markup(self.operations.diagram(saga, "inline svg"))  # the framework escapes what it draws
 
     def _orders(self, saga_ids: Iterable[str]) -> dict[str | None, Order]:
         # Pages that are looked at every second must not queue for SQLite's only write lock.

@@ -5,6 +5,7 @@ is drawn in `sagas_framework.errors`.
 """
 
 from sagas_framework.bootstrap import create_orchestrator, create_participant
+from sagas_framework.definition.builder import SagaBuilder
 from sagas_framework.definition.retry import RetryPolicy
 from sagas_framework.definition.saga import Saga
 from sagas_framework.definition.steps import (
@@ -27,6 +28,7 @@ from sagas_framework.definition.structure import (
 )
 from sagas_framework.engine.state import SagaStatus
 from sagas_framework.errors import (
+    AnswerRefused,
     DefinitionError,
     OperationRefused,
     Refusal,
@@ -39,19 +41,23 @@ from sagas_framework.errors import (
 from sagas_framework.operations import Operations
 from sagas_framework.orchestrator.orchestrator import Orchestrator
 from sagas_framework.orchestrator.waiting import Execution, SagaHandle
-from sagas_framework.participant.handlers import HandlerContext, handles
+from sagas_framework.participant.handlers import ANSWER_LATER, AnswerLater, HandlerContext, handles
 from sagas_framework.participant.participant import Participant
 from sagas_framework.participant.step_handler import saga_step_handler, step_context
 from sagas_framework.storage.database import reading_session
 from sagas_framework.storage.migration import upgrade_database
 from sagas_framework.transport.celery_app import Broker
 from sagas_framework.vocabulary.command import Command, Failure, FailureKind
+from sagas_framework.vocabulary.context import SagaContext
 from sagas_framework.vocabulary.names import failure_task_name, success_task_name
 
 __all__ = [
+    "ANSWER_LATER",
     "COMPENSATABLE",
     "PIVOT",
     "RETRIABLE",
+    "AnswerLater",
+    "AnswerRefused",
     "AsyncStep",
     "Broker",
     "Command",
@@ -67,6 +73,8 @@ __all__ = [
     "Refusal",
     "RetryPolicy",
     "Saga",
+    "SagaBuilder",
+    "SagaContext",
     "SagaFailed",
     "SagaHandle",
     "SagaStatus",

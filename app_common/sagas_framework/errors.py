@@ -2,11 +2,23 @@
 
     SagasError
     ├── DefinitionError            a saga, step or command is declared wrongly; raised while it is built
+    │   ├── EmptySaga              a saga without steps
+    │   ├── EmptyStep              a step that does nothing
+    │   ├── NamelessStep           a step that nothing gives a name
+    │   ├── EmptyChoice            a choice without branches
+    │   ├── BranchAfterElse        a branch that comes too late to be chosen
+    │   ├── AlreadyDefined         the same said twice
+    │   ├── NoParticipant          a callback for the answer of nobody
+    │   ├── StepOfAnotherSaga      a step that belongs to another saga
+    │   ├── AlreadyCommitted       a saga that is changed after its commit
+    │   └── UncommittedSaga        a saga that is used before its commit
+    ├── NotInContext               a name that a SagaContext does not hold
     ├── ConfigurationError         an environment variable or a piece of wiring is wrong; raised at start-up
     ├── PayloadRefused             a value does not match the dataclass that its message declares
     ├── Refusal                    raised by handlers and steps: "no, and asking again would not change it"
     ├── TransientError             raised by handlers: "not now, ask me again"
     ├── SessionIsLent              commit, rollback or close on the session that the framework handed out
+    ├── AnswerRefused              a later answer that no step waits for
     ├── UnknownSaga                no saga instance has this id
     ├── SagaFailed                 a saga that somebody waited for was rolled back; it has its data and the reason
     ├── WaitTimedOut               a saga that somebody waited for has not ended in time; it goes on
@@ -20,6 +32,7 @@ Each says what happened, where, and what to do about it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -40,6 +53,58 @@ class DefinitionError(SagasError):
         self.step = step
         where = ", ".join(f"{kind} {name!r}" for kind, name in (("saga", saga), ("step", step)) if name is not None)
         super().__init__(f"{where}: {problem}" if where else problem)
+
+
+class EmptySaga(DefinitionError):
+    """It has no steps."""
+
+
+class EmptyStep(DefinitionError):
+    """Neither does it anything, nor does it undo anything."""
+
+
+class NamelessStep(DefinitionError):
+    """It has no name, and what it does has none either."""
+
+
+class EmptyChoice(DefinitionError):
+    """There is nothing to choose from."""
+
+
+class BranchAfterElse(DefinitionError):
+    """A branch that comes after the one for all other cases."""
+
+
+class AlreadyDefined(DefinitionError):
+    """The same was said twice; which of the two is meant?"""
+
+
+class NoParticipant(DefinitionError):
+    """A callback for an answer, on a step that asks nobody."""
+
+
+class StepOfAnotherSaga(DefinitionError):
+    """A step that belongs to another saga already."""
+
+
+class AlreadyCommitted(DefinitionError):
+    """The definition is complete; what is added now would be in no saga."""
+
+
+class UncommittedSaga(DefinitionError):
+    """The definition is not complete; there is no saga yet."""
+
+
+class NotInContext(SagasError, KeyError, AttributeError):
+    """A SagaContext holds nothing of this name."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(name)
+        self.name = name
+        self.known = tuple(known)
+
+    def __str__(self) -> str:
+        return f"the saga's context has no {self.name!r}; it has {', '.join(map(repr, self.known)) or 'nothing yet'}"
 
 
 class ConfigurationError(SagasError):
@@ -76,6 +141,15 @@ class SessionIsLent(SagasError):
             "writes the saga's progress; both commit together when your function returns. Use session.flush() "
             "to get generated keys, and raise to undo."
         )
+
+
+class AnswerRefused(SagasError):
+    """An answer that comes later, and that its step does not take: unknown, answered already, or taken back."""
+
+    def __init__(self, token: str, reason: str) -> None:
+        self.token = token
+        self.reason = reason
+        super().__init__(f"the answer is refused: {reason}")
 
 
 class UnknownSaga(SagasError):

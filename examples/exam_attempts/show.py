@@ -1,28 +1,22 @@
 """Ada hands in the same exam again and again. Runs beside the workers: `python -m examples.exam_attempts`."""
 
-import time
-
 from examples.exam_attempts.exam_service.submit_exam_saga import SubmitExam
 from examples.exam_attempts.exam_service.worker import orchestrator
-from sagas_framework import Operations
+from sagas_framework import SagaContext, SagaFailed
 
-SHEETS = ("x = 1", "", "x = 2", "x = 3", "x = 4")
+
+def submit_exam(user: str, exam: str, answers: str) -> str:
+    try:
+        execution = orchestrator.run(SubmitExam, SagaContext(user=user, exam=exam, answers=answers))
+    except SagaFailed as failed:
+        return f"refused at {failed.execution.failed_step}: {failed.execution.failure.message}"
+    return f"{execution.status}: {execution.data.exam}"
 
 
 def main() -> None:
-    for answers in SHEETS:
+    for answers in ("x = 1", "", "x = 2", "x = 3", "x = 4"):
         print(f"Ada hands in {answers!r}")
-        print(f"    {outcome(answers)}")
-
-
-def outcome(answers: str) -> str:
-    with orchestrator.sessions.begin() as session:
-        handle = orchestrator.start(SubmitExam, {"user": "Ada", "exam": "algebra", "answers": answers}, session=session)
-    while (saga := Operations(orchestrator).show(handle.saga_id)).ended_at is None:
-        time.sleep(0.1)
-    if saga.failure is not None:
-        return f"refused: {saga.failure['message']}"
-    return f"taken in as exam {saga.data['exam_id']}, attempt {saga.data['attempt']}"
+        print(f"    {submit_exam('Ada', 'algebra', answers)}")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ function isSelecting(region) {
 function replaceKeepingPlace(region, html) {
   const open = new Map();
   for (const details of region.querySelectorAll("details[data-key]")) open.set(details.dataset.key, details.open);
+  const places = [...region.querySelectorAll("[data-keep-scroll]")].map((box) => [box.id, box.scrollLeft, box.scrollTop]);
   const focused = region.contains(document.activeElement) ? document.activeElement.id : "";
   const template = document.createElement("template");
   template.innerHTML = html;
@@ -32,6 +33,7 @@ function replaceKeepingPlace(region, html) {
     if (open.has(details.dataset.key)) details.open = open.get(details.dataset.key);
   }
   region.replaceChildren(template.content);
+  for (const [id, left, top] of places) document.getElementById(id)?.scrollTo(left, top);
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }
 

@@ -3,11 +3,12 @@
 import sagas_framework
 
 PUBLIC = """
-    COMPENSATABLE PIVOT RETRIABLE AsyncStep Broker Command DefinitionError Execution Failure
-    FailureKind HandlerContext OperationRefused Operations Orchestrator Participant Refusal RetryPolicy Saga
-    SagaFailed SagaHandle SagaStatus SagasError Sleep StepContext SyncStep TransientError UnknownSaga WaitForSignal
-    WaitTimedOut child_saga choice create_orchestrator create_participant failure_task_name handles include parallel
-    reading_session saga_step_handler send step_context success_task_name upgrade_database when
+    ANSWER_LATER COMPENSATABLE PIVOT RETRIABLE AnswerLater AnswerRefused AsyncStep Broker Command DefinitionError
+    Execution Failure FailureKind HandlerContext OperationRefused Operations Orchestrator Participant Refusal
+    RetryPolicy Saga SagaBuilder SagaContext SagaFailed SagaHandle SagaStatus SagasError Sleep StepContext SyncStep
+    TransientError UnknownSaga WaitForSignal WaitTimedOut child_saga choice create_orchestrator create_participant
+    failure_task_name handles include parallel reading_session saga_step_handler send step_context success_task_name
+    upgrade_database when
 """
 
 

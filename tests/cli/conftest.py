@@ -12,10 +12,15 @@ from click.testing import CliRunner, Result
 from sagas_framework.cli.main import commands
 
 APPLICATION = """
+from dataclasses import dataclass
 from pathlib import Path
 
-from sagas_framework import PIVOT, AsyncStep, Saga, create_orchestrator, create_participant
+from sagas_framework import PIVOT, AsyncStep, Saga, WaitForSignal, create_orchestrator, create_participant
 from tests.support.sagas import CREATE, OrderData, OrderSaga, QuietSaga, ask
+
+@dataclass
+class Verdict:
+    good: bool
 
 def cook(order, ticket, step):
     if not Path("gas").exists():
@@ -25,8 +30,15 @@ class KitchenSaga(Saga[OrderData]):
     response_queue = "order_replies"
     steps = (AsyncStep("create", CREATE, action=ask, on_success=cook, kind=PIVOT),)
 
+class TastingSaga(Saga[OrderData]):
+    response_queue = "order_replies"
+    steps = (WaitForSignal("tasted", payload=Verdict), AsyncStep("create", CREATE, action=ask))
+
 orchestrator = create_orchestrator(
-    "shop", broker="memory://", database_url="sqlite:///shop.sqlite3", sagas=[OrderSaga, QuietSaga, KitchenSaga]
+    "shop",
+    broker="memory://",
+    database_url="sqlite:///shop.sqlite3",
+    sagas=[OrderSaga, QuietSaga, KitchenSaga, TastingSaga],
 )
 participant = create_participant("kitchen", broker="memory://", database_url="sqlite:///kitchen.sqlite3", queue="k")
 forgetful = create_participant("bar", broker="memory://", database_url=None, queue="b")

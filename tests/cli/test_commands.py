@@ -197,6 +197,17 @@ def test_pausing_and_resuming(run: Run, saga_id: str) -> None:
     assert "not paused" in refused(run("resume", saga_id))
 
 
+def test_a_signal_is_passed_on_and_a_wrong_one_is_refused_in_one_line(run: Run, shop: ModuleType) -> None:
+    saga_id = Bench(shop.orchestrator.engine, shop.TastingSaga).started(shop.TastingSaga, OrderData(1))
+    assert "it waits for no signal 'eaten' (it has: tasted)" in refused(run("signal", saga_id, "eaten"))
+    assert "signal tasted: good: Field required" in refused(run("signal", saga_id, "tasted"))
+    assert "it is not JSON" in refused(run("signal", saga_id, "tasted", "--payload", "{good"), exit_code=2)
+    said = fine(run("signal", saga_id, "tasted", "--payload", '{"good": true}'))
+    assert f"saga {saga_id} has the signal tasted: running; waits for the reply to create" in said
+    again = run("signal", saga_id, "tasted", "--payload", '{"good": true}')
+    assert "the signal 'tasted' has come already" in refused(again)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

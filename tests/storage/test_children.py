@@ -14,13 +14,16 @@ from sagas_framework import (
     DefinitionError,
     Failure,
     Saga,
+    Sleep,
     StepContext,
+    WaitForSignal,
     child_saga,
     send,
 )
 from sagas_framework.definition.checks import refuse_bad_children
 from sagas_framework.definition.compiler import compile_saga
-from sagas_framework.engine.protocol import Cancel
+from sagas_framework.engine.protocol import Cancel, Signal
+from sagas_framework.storage.schema import outbox
 from sagas_framework.transport.wire import OutgoingMessage
 from sagas_framework.vocabulary.identity import child_saga_id
 from tests.support.orchestration import Bench, answer, delivery_of
@@ -198,6 +201,34 @@ def test_a_command_for_a_child_that_does_not_say_whose_it_is_is_kept(bench: Benc
     bench.handle(delivery_of(stranger))
     assert [row["message_id"] for row in bench.kept()] == [run.id]
     assert bench.publisher.take() == []
+
+
+@pytest.mark.parametrize("last", [WaitForSignal("collected"), Sleep("dry", 1.0)], ids=["a signal", "time"])
+def test_an_end_that_no_message_led_to_is_told_by_the_outbox(engine: Engine, last: Any) -> None:
+    """Design rule 5 is of no help: there is no message left whose redelivery would tell it."""
+
+    class Parcels(Saga[Parcel]):
+        response_queue = "orders.replies"
+        steps = (last,)
+
+    class Orders(Saga[Order]):
+        response_queue = "orders.replies"
+        steps = (child_saga("ship", Parcels, parcel_of),)
+
+    bench = Bench(engine, Orders, Parcels)
+    parent = bench.started(Orders, Order(7))
+    (run,) = bench.publisher.take()
+    bench.handle(delivery_of(run))
+    child = child_saga_id(parent, "ship", 1)
+    if isinstance(last, Sleep):
+        assert bench.due_now(child) == []
+    else:
+        bench.act(child, Signal(1.0, "collected", {}))
+    assert bench.status(child) == "succeeded"
+    with engine.connect() as connection:
+        (said,) = [OutgoingMessage(**row.message) for row in connection.execute(outbox.select())]
+    bench.handle(delivery_of(said))
+    assert bench.status(parent) == "succeeded"
 
 
 class FinalSaga(Saga[Parcel]):

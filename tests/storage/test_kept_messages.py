@@ -192,7 +192,12 @@ def test_a_command_that_a_participant_kept_can_be_read_again_when_requeued() -> 
     header = Correlation("orders", "saga-1", "create", Direction.ACTION, 1, reply_queue="order_replies").to_header()
     request = SimpleNamespace(id="id-1", sagas=header, delivery_info={"routing_key": "kitchen"}, parent_id=None)
     task = cast(Task, SimpleNamespace(name="kitchen.create", request=request))
-    order = order_of_task(task, "saga-1", {"a": 1}, Work("kitchen.create", lambda payload, step: None, None, ()))
+    order = order_of_task(
+        task,
+        "saga-1",
+        {"a": 1},
+        Work("kitchen.create", lambda payload, step: None, lambda response: response, None, ()),
+    )
     kept = order.kept("it has killed its worker too often")
     assert read_arguments(kept.body, kept.content_type) == ("saga-1", {"a": 1})
     assert (kept.headers["task"], kept.headers["id"], kept.queue) == ("kitchen.create", "id-1", "kitchen")

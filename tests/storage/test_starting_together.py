@@ -173,7 +173,7 @@ def test_a_session_that_lives_long_remembers_no_saga_beyond_its_transaction(benc
             bench.start(OrderSaga, OrderData(1), session)
             end()
         (uncommitted,) = session.info.values()
-        assert uncommitted._sagas == []
+        assert uncommitted._items == []
 
 
 def raise_when(numbers: set[int]) -> Callable[[OrderData, StepContext], None]:

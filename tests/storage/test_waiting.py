@@ -17,6 +17,7 @@ from sagas_framework import (
     DefinitionError,
     Execution,
     Failure,
+    FailureKind,
     Orchestrator,
     Saga,
     SagaFailed,
@@ -36,7 +37,7 @@ from tests.support import databases
 from tests.support.orchestration import NAME, Bench, answer, watching
 from tests.support.sagas import OrderData, OrderSaga, QuietSaga, orders
 
-STOLEN = Failure("Refused", "the card is stolen")
+STOLEN = Failure("Refused", "the card is stolen", kind=FailureKind.REFUSED)
 BROKEN = Failure("Broken", "no paper")
 
 

@@ -5,6 +5,8 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from local_stack.plan import CHECKOUT
@@ -19,24 +21,34 @@ def as_printed(example: str) -> tuple[str, str]:
     return command.strip(), output
 
 
-def run_example(example: str) -> str:
-    """What the README's command prints; nothing of it is left afterwards."""
-    command, _ = as_printed(example)
-    program, *arguments = command.split()
-    assert program == ".venv/bin/python", command
+@contextmanager
+def started(example: str) -> Iterator[subprocess.Popen[str]]:
+    """The README's command as a process, in a temporary folder of its own: nothing may be left in it afterwards."""
+    program, *arguments = as_printed(example)[0].split()
+    assert program == ".venv/bin/python", program
     chosen = {key: value for key, value in os.environ.items() if not key.endswith(OWN_CHOICES)}
     # Not pytest's tmp_path: its long names would not fit into the address of a unix socket.
     with tempfile.TemporaryDirectory(prefix="x-") as directory:
-        result = subprocess.run(
+        with subprocess.Popen(
             [sys.executable, *arguments],
             cwd=CHECKOUT,
             env={**chosen, "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'app_common'}", "TMPDIR": directory},
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
-        )
-        assert result.returncode == 0, result.stderr
-        assert "Traceback" not in result.stderr
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
         assert list(Path(directory).iterdir()) == []
-    return result.stdout
+
+
+def run_example(example: str) -> str:
+    """What the README's command prints."""
+    with started(example) as process:
+        output, complaints = process.communicate()
+    assert process.returncode == 0, complaints
+    assert "Traceback" not in complaints
+    return output

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, insert
 from sagas_framework import Broker, Command, HandlerContext, Participant, handles
 from sagas_framework.participant.commands import CommandBatches
 from sagas_framework.participant.handlers import Work, marked_in, work_of
+from sagas_framework.participant.later import LaterAnswers
 from sagas_framework.transport.celery_app import create_celery_app
 from sagas_framework.transport.delivery import Delivery
 from sagas_framework.transport.inbox import Unfinished
@@ -96,9 +97,16 @@ class ParticipantBench:
             "kitchen", create_celery_app("kitchen", BROKER, [], batches=False), BROKER, engine
         )
         self.participant._publisher = self.publisher
-        self._works = _works(functions)
+        self.participant._later_answers = LaterAnswers(self.publisher)
+        self._works = self.participant._works
+        if functions:
+            self.participant.register(_module(functions))
 
     def perform(self, command: Incoming) -> None:
+        self.participant.perform(self.task(command), command.saga_id, command.payload, self._works[command.task])
+
+    def task(self, command: Incoming) -> Any:
+        """What Celery would hand to the function of its task."""
         headers = {} if command.place is None else {HEADER: command.place.to_header()}
         request = SimpleNamespace(
             id=command.id,
@@ -107,8 +115,7 @@ class ParticipantBench:
             delivery_info={"redelivered": command.redelivered},
             **headers,
         )
-        task: Any = SimpleNamespace(name=command.task, request=request)
-        self.participant.perform(task, command.saga_id, command.payload, self._works[command.task])
+        return SimpleNamespace(name=command.task, request=request, app=self.participant.app)
 
     def answers(self) -> list[tuple[str, Any]]:
         return _outcomes(self.publisher.take())
@@ -181,8 +188,12 @@ def neighbour() -> Incoming:
 
 
 def _works(functions: Sequence[Any]) -> dict[str, Work]:
-    module = SimpleNamespace(**{function.__name__: function for function in functions})
-    return {work.task: work for work in (work_of(function, marked) for function, marked in marked_in(module))}
+    marked = marked_in(_module(functions))
+    return {work.task: work for work in (work_of(function, mark) for function, mark in marked)}
+
+
+def _module(functions: Sequence[Any]) -> Any:
+    return SimpleNamespace(**{function.__name__: function for function in functions})
 
 
 def _outcomes(sent: Sequence[OutgoingMessage]) -> list[tuple[str, Any]]:

@@ -10,6 +10,7 @@ import click
 
 from sagas_framework.errors import UnknownSaga
 from sagas_framework.operations import Operations
+from sagas_framework.vocabulary import json_text
 from sagas_framework.vocabulary.identity import is_saga_id
 
 SHORTEST_PREFIX = 8
@@ -24,6 +25,13 @@ def age(context: click.Context, parameter: click.Parameter, value: str | None) -
     if found is None or found[2] not in _SECONDS:
         raise click.BadParameter(f"{value!r} is not a duration; write for example 90s, 5m, 2h or 1d")
     return float(found[1]) * _SECONDS[found[2]]
+
+
+def json_value(context: click.Context, parameter: click.Parameter, value: str) -> Any:
+    try:
+        return json_text.loads(value)
+    except ValueError as error:
+        raise click.BadParameter(f"it is not JSON: {error}") from error
 
 
 def reason_option(*, required: bool) -> Callable[[Any], Any]:

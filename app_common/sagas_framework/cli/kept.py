@@ -10,7 +10,7 @@ from sagas_framework.cli import output
 from sagas_framework.cli.arguments import reason_option
 from sagas_framework.cli.target import app_option, target
 from sagas_framework.operations import KeptMessage, KeptMessages
-from sagas_framework.operations.words import one_line
+from sagas_framework.operations.words import clock, one_line
 
 MAX_SHOWN_BODY_CHARACTERS = 4_000
 
@@ -72,9 +72,9 @@ def show(number: int, as_json: bool) -> None:
     output.field("queue", message.queue or "?")
     output.field("message", message.message_id or "?")
     output.field("saga", message.saga_id or "?")
-    output.field("kept", f"{output.clock(message.last_kept_at)} ({output.since(message.last_kept_at)})")
+    output.field("kept", f"{clock(message.last_kept_at)} ({output.since(message.last_kept_at)})")
     if message.times > 1:
-        output.field("times", f"{message.times}, first {output.clock(message.first_kept_at)}")
+        output.field("times", f"{message.times}, first {clock(message.first_kept_at)}")
     output.field("headers", json.dumps(message.headers or {}, ensure_ascii=False, indent=2))
     output.field("body", message.body[:MAX_SHOWN_BODY_CHARACTERS])
     if len(message.body) > MAX_SHOWN_BODY_CHARACTERS:

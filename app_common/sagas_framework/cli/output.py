@@ -107,10 +107,6 @@ def status(name: str, paused: bool = False) -> str:
     return name.replace("_", " ") + (" (paused)" if paused else "")
 
 
-def clock(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
 def since(moment: datetime) -> str:
     return f"{duration((datetime.now(UTC) - moment).total_seconds())} ago"
 

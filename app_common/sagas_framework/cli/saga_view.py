@@ -11,12 +11,10 @@ import click
 
 from sagas_framework.cli import output
 from sagas_framework.operations import HistoryEntry, KeptMessage, SagaDetails, StepView, advice_for
-from sagas_framework.operations.words import message_of, one_line, printable, reason_of
+from sagas_framework.operations.words import clock, message_of, one_line, printable, reason_of
 
 TRACEBACK_LINES = 12
 """Of the end of a traceback, which is where the cause stands; `--json` has all of it."""
-
-_PHASES = {"acting": "under way", "confirming": "answered", "unknown": "no answer", "undoing": "being undone"}
 
 
 def show(saga: SagaDetails, kept: Sequence[KeptMessage]) -> None:
@@ -26,6 +24,8 @@ def show(saga: SagaDetails, kept: Sequence[KeptMessage]) -> None:
         output.field("situation", saga.situation)
     _advice(saga, kept)
     _times(saga)
+    if saga.parent:
+        output.field("child of", f"{saga.parent.saga_id}  step {saga.parent.step}")
     if saga.idempotency_key:
         output.field("started by", f"idempotency key {saga.idempotency_key}")
     if saga.last_message_id:
@@ -53,30 +53,43 @@ def _advice(saga: SagaDetails, kept: Sequence[KeptMessage]) -> None:
 
 
 def _times(saga: SagaDetails) -> None:
-    output.field("started", f"{output.clock(saga.created_at)} ({output.since(saga.created_at)})")
+    output.field("started", f"{clock(saga.created_at)} ({output.since(saga.created_at)})")
     if saga.ended_at is not None:
         took = output.duration((saga.ended_at - saga.created_at).total_seconds())
-        output.field("ended", f"{output.clock(saga.ended_at)} (after {took})")
+        output.field("ended", f"{clock(saga.ended_at)} (after {took})")
     elif saga.wake_at is not None:
-        output.field("due", f"{output.clock(saga.wake_at)} (when a worker looks after it at the latest)")
+        output.field("due", f"{clock(saga.wake_at)} (when a worker looks after it at the latest)")
     if saga.deadline_at is not None:
-        output.field("deadline", output.clock(saga.deadline_at))
+        output.field("deadline", clock(saga.deadline_at))
 
 
 def _step(step: StepView) -> list[str]:
-    state = "stuck" if step.stuck else _PHASES.get(step.phase, step.phase)
     undoing = step.phase in ("undoing", "undone")
     tries = step.undo_attempt if undoing else step.attempt
     asked = f" (asked {step.asks + 1} times)" if step.asks else ""
     return [
         step.name,
-        state,
+        _state(step),
         step.kind,
         f"{tries}{asked}" if tries else "",
-        step.command or "",
+        _doing(step),
         step.compensation or "",
         reason_of(step.failure) if step.failure else "",
     ]
+
+
+def _state(step: StepView) -> str:
+    if step.chosen is not None:
+        return f"{step.state} (chose {step.chosen})"
+    return f"{step.state} (until {clock(step.until)})" if step.until else step.state
+
+
+def _doing(step: StepView) -> str:
+    if step.child is not None:
+        return " ".join(filter(None, ("saga", step.child, step.child_id)))
+    if step.work == "dispatch":
+        return f"{step.command} (no answer awaited)"
+    return step.command or (step.work if step.work in ("choice", "signal", "sleep") else "")
 
 
 def _event(entry: HistoryEntry, saga: SagaDetails) -> list[str]:
@@ -90,6 +103,10 @@ def _note(detail: dict[str, Any]) -> str:
         return reason_of(detail["failure"])
     if detail.get("reason"):
         return one_line(str(detail["reason"]))
+    if detail.get("chosen"):
+        return str(detail["chosen"])
+    if detail.get("until"):
+        return f"until {clock(datetime.fromtimestamp(detail['until'], UTC))}"
     return json.dumps(detail["payload"], ensure_ascii=False) if detail.get("payload") is not None else ""
 
 

@@ -1,13 +1,14 @@
-"""`sagas list | show | trace | retry | cancel | pause | resume`"""
+"""`sagas list | show | trace | retry | cancel | pause | resume | signal`"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 
 from sagas_framework.cli import output, saga_view
-from sagas_framework.cli.arguments import age, full_id, reason_option, saga_argument
+from sagas_framework.cli.arguments import age, full_id, json_value, reason_option, saga_argument
 from sagas_framework.cli.target import app_option, target
 from sagas_framework.engine.state import SagaStatus
 from sagas_framework.operations import Operations, SagaSummary
@@ -118,6 +119,19 @@ def resume(saga: str, reason: str) -> None:
     _tell(operations, saga_id, "goes on")
 
 
+@click.command()
+@app_option
+@saga_argument
+@click.argument("name")
+@click.option("--payload", callback=json_value, default="{}", show_default=True, help="JSON, as the step declares it.")
+def signal(saga: str, name: str, payload: Any) -> None:
+    """Tell a saga that its step NAME, which waits for a signal, may go on. One that comes early is kept."""
+    operations = target().operations()
+    saga_id = full_id(operations, saga)
+    operations.signal(saga_id, name, payload)
+    _tell(operations, saga_id, f"has the signal {name}")
+
+
 def _tell(operations: Operations, saga_id: str, done: str) -> None:
     """What came of it so far: local steps have run already, commands are left to a worker."""
     saga = operations.show(saga_id)
@@ -130,4 +144,4 @@ def _tell(operations: Operations, saga_id: str, done: str) -> None:
     click.echo("a running worker sends what is to be sent within a second")
 
 
-COMMANDS = (list_command, show, trace, retry, cancel, pause, resume)
+COMMANDS = (list_command, show, trace, retry, cancel, pause, resume, signal)

@@ -7,18 +7,19 @@ from dataclasses import is_dataclass
 from typing import Any, get_type_hints
 
 from sagas_framework.definition.graph import Definition, Node
-from sagas_framework.definition.saga import Saga, data_type_of
+from sagas_framework.definition.saga import Saga, data_type_of, refuse_unfinished
 from sagas_framework.definition.steps import Step, StepKind
 from sagas_framework.definition.structure import Include
-from sagas_framework.errors import DefinitionError
+from sagas_framework.errors import DefinitionError, EmptySaga
 from sagas_framework.vocabulary.names import undo_child_task_name
 
 MAX_NAME_CHARACTERS = 120
 
 
 def refuse_bad_saga(saga: type[Saga[Any]]) -> None:
+    refuse_unfinished(saga)
     if not getattr(saga, "steps", ()):
-        raise DefinitionError("it has no steps", saga=saga.name)
+        raise EmptySaga("it has no steps; there would be nothing to do. Give it at least one", saga=saga.name)
     if len(saga.name) > MAX_NAME_CHARACTERS:
         raise DefinitionError(f"its name is longer than {MAX_NAME_CHARACTERS} characters", saga=saga.name)
     if not getattr(saga, "response_queue", None):
@@ -53,19 +54,20 @@ def kind_at(saga: str, step: Step, decided_by: str | None) -> StepKind:
     return kind
 
 
-def refuse_bad_step(saga: str, step: Step, kind: StepKind) -> None:
+def refuse_bad_step(saga: type[Saga[Any]], step: Step, kind: StepKind) -> None:
     if kind is StepKind.RETRIABLE and step.compensation is not None:
         raise DefinitionError(
             "a retriable step must not have a compensation: what comes after the pivot is retried and never undone",
-            saga=saga,
+            saga=saga.name,
             step=step.name,
         )
     # `compensation=ticket_to_reject` looks right, and would build a payload that nobody sends.
-    if callable(step.compensation) and is_dataclass(_return_type(step.compensation)):
+    returned = _return_type(step.compensation) if callable(step.compensation) else None
+    if is_dataclass(returned) and returned is not data_type_of(saga):
         raise DefinitionError(
             f"its compensation {getattr(step.compensation, '__name__', '?')} returns a payload; "
             "write compensation=send(command, function) to send it",
-            saga=saga,
+            saga=saga.name,
             step=step.name,
         )
 
@@ -105,7 +107,7 @@ def refuse_bad_include(
     if included.saga is saga or included.saga in within:
         raise DefinitionError(f"it includes {name!r}, which includes itself: there would be no end", saga=saga.name)
     if not getattr(included.saga, "steps", ()):
-        raise DefinitionError(f"it includes {name!r}, which has no steps", saga=saga.name)
+        raise EmptySaga(f"it includes {name!r}, which has no steps", saga=saga.name)
     outer = data_type_of((saga, *within)[-1])
     inner = data_type_of(included.saga)
     if included.data is None and view is None and not issubclass(outer, inner):

@@ -102,7 +102,7 @@ class _Graph:
         kind = checks.kind_at(self._saga.name, step, at.decided_by)
         if isinstance(step, ChildStep) and kind is StepKind.COMPENSATABLE and step.compensation is None:
             step = replace(step, compensation=step.undo)
-        checks.refuse_bad_step(self._saga.name, step, kind)
+        checks.refuse_bad_step(self._saga, step, kind)
         self._add(self._node_of(step, kind), [at.after], places, inside.view)
         decided_by = at.decided_by or (None if kind is StepKind.COMPENSATABLE else step.name)
         return step.name, _Point(step.name, decided_by)

@@ -111,6 +111,11 @@ class Node:
         return isinstance(self.step, ChildStep)
 
     @property
+    def stopped_by_undoing(self) -> bool:
+        """Whether undoing it while it runs stops it: a child that nothing but its own undoing compensates."""
+        return isinstance(self.step, ChildStep) and self.step.compensation is self.step.undo
+
+    @property
     def may_give_up(self) -> bool:
         """Whether silence may end the waiting: never where success could then no longer be undone, nor for a child,
         which is known to be alive."""

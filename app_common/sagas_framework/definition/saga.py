@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import is_dataclass
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
 from sagas_framework.definition.steps import StepContext
-from sagas_framework.errors import DefinitionError
+from sagas_framework.errors import DefinitionError, UncommittedSaga
+from sagas_framework.vocabulary.codec import is_contract
 from sagas_framework.vocabulary.command import Failure
 
 Data = TypeVar("Data")
@@ -42,8 +42,19 @@ class Saga(Generic[Data]):
         """Called when a compensation's retry policy is exhausted; the saga then needs attention."""
 
 
+class Unfinished:
+    """A saga that is being written in the fluent form; its `commit` makes the saga."""
+
+
+def refuse_unfinished(saga: Any) -> None:
+    if isinstance(saga, Unfinished):
+        problem = f"{saga!r} is no saga before its commit; end the chain with .commit() and use what it returns"
+        raise UncommittedSaga(problem)
+
+
 def data_type_of(saga: type[Saga[Any]]) -> type[Any]:
-    """The dataclass that stands in the brackets of `Saga[...]`."""
+    """The type that stands in the brackets of `Saga[...]`."""
+    refuse_unfinished(saga)
     for base in saga.__mro__:
         for parent in getattr(base, "__orig_bases__", ()):
             if get_origin(parent) is not Saga:
@@ -51,8 +62,9 @@ def data_type_of(saga: type[Saga[Any]]) -> type[Any]:
             declared = get_args(parent)[0]
             contract: Any = get_origin(declared) or declared  # dict[str, Any] is a dict
             if isinstance(contract, type):
-                if contract is not dict and not is_dataclass(contract):
-                    raise DefinitionError(f"its data must be a dataclass or dict, not {contract!r}", saga=saga.name)
+                if not is_contract(contract):
+                    problem = f"its data must be a dataclass, dict or SagaContext, not {contract!r}"
+                    raise DefinitionError(problem, saga=saga.name)
                 data_type: type[Any] = contract
                 return data_type
     raise DefinitionError(

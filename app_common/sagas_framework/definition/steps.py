@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from sagas_framework.definition.retry import RetryPolicy
-from sagas_framework.errors import DefinitionError
+from sagas_framework.errors import DefinitionError, EmptyStep
+from sagas_framework.vocabulary.codec import is_contract
 from sagas_framework.vocabulary.command import Command
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class StepContext:
 
 
 StepFunction = Callable[[Any, StepContext], Any]
-ReplyFunction = Callable[[Any, Any, StepContext], None]
+ReplyFunction = Callable[[Any, Any, StepContext], Any]
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ def send(command: Command, payload: StepFunction, *, awaited: bool = True, retry
     `awaited=False` is for handlers that never answer: the command is sent at least once, and nobody learns what
     became of it.
     """
+    refuse_no_command(command)
     return Send(command, payload, awaited, retry or RetryPolicy())
 
 
@@ -83,7 +85,7 @@ class SyncStep:
     def __post_init__(self) -> None:
         _refuse_no_name(self.name)
         if self.action is None and self.compensation is None:
-            raise DefinitionError("it has neither an action nor a compensation: it would do nothing", step=self.name)
+            raise EmptyStep("it has neither an action nor a compensation: it would do nothing", step=self.name)
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ class AsyncStep:
 
     def __post_init__(self) -> None:
         _refuse_no_name(self.name)
+        refuse_no_command(self.command, self.name)
         for name in ("ask_again_after_seconds", "give_up_after_seconds"):
             _refuse_not_positive(self.name, name, getattr(self, name))
         if not self.awaited and (self.on_success or self.on_failure):
@@ -139,8 +142,9 @@ class WaitForSignal:
     def __post_init__(self) -> None:
         _refuse_no_name(self.name)
         _refuse_not_positive(self.name, "timeout_seconds", self.timeout_seconds)
-        if self.payload is not dict and not is_dataclass(self.payload):
-            raise DefinitionError(f"its payload must be a dataclass or dict, not {self.payload!r}", step=self.name)
+        if not is_contract(self.payload):
+            problem = f"its payload must be a dataclass, dict or SagaContext, not {self.payload!r}"
+            raise DefinitionError(problem, step=self.name)
 
 
 @dataclass(frozen=True)
@@ -165,6 +169,12 @@ Step = SyncStep | AsyncStep | WaitForSignal | Sleep
 def _refuse_no_name(name: str) -> None:
     if not name:
         raise DefinitionError("a step needs a name")
+
+
+def refuse_no_command(command: Any, step: str | None = None) -> None:
+    if not isinstance(command, Command):
+        problem = f"{command!r} is no command; give the Command itself, which also names its queue and its payload"
+        raise DefinitionError(problem, step=step)
 
 
 def _refuse_not_positive(step: str, name: str, seconds: float | None) -> None:

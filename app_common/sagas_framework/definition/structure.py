@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sagas_framework.definition.retry import RetryPolicy
-from sagas_framework.definition.saga import Saga, data_type_of
+from sagas_framework.definition.saga import Saga, data_type_of, refuse_unfinished
 from sagas_framework.definition.steps import (
     AsyncStep,
     ReplyFunction,
@@ -117,6 +117,7 @@ def include(saga: type[Saga[Any]], *, data: Callable[[Any], Any] | None = None, 
     `data` picks the part of this saga's data that those steps work on (the same object every time, for they change
     it); `prefix` is put before their names.
     """
+    refuse_unfinished(saga)
     if not (isinstance(saga, type) and issubclass(saga, Saga)):
         raise DefinitionError(f"include() takes a saga class, not {saga!r}")
     return Include(saga, data, prefix)

@@ -16,12 +16,12 @@ def retry(walk: Walk, reason: str) -> None:
         return
     walk.record("operator_retry", reason=reason)
     for name, step in list(walk.steps.items()):
-        if step.stuck:
+        if step.awaited is not None:  # stuck: its answer could not be handled. The same attempt is asked for again
+            walk.put(name, stuck=False, awaited=step.awaited._replace(ask_at=walk.now))
+        elif step.stuck:
             _unstick(walk, name, step)
         elif step.retry_at is not None:
             walk.put(name, retry_at=walk.now)
-        elif step.awaited is not None:
-            walk.put(name, awaited=step.awaited._replace(ask_at=walk.now))
     closing = walk.saga.closing_failure is not None
     walk.change(overdue=False, closing_failure=None)
     if closing:

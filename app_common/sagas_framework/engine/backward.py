@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sagas_framework.definition.graph import Undo, Work
+from sagas_framework.definition.graph import Undo
 from sagas_framework.engine.protocol import Dispatch, UserCode
 from sagas_framework.engine.state import NOT_IN_FORCE, Phase, StepState
 from sagas_framework.engine.walk import Walk
@@ -37,9 +37,7 @@ def fail(walk: Walk, name: str | None, failure: Failure) -> None:
     if walk.saga.failing:
         return
     # A hook of the success that raised is no trouble any more: that success will not be.
-    walk.change(
-        failing=True, failed_step=name, failed_at=walk.now, failure=failure, closing_failure=None, halted=(), signals={}
-    )
+    walk.change(failing=True, failed_step=name, failed_at=walk.now, failure=failure, closing_failure=None, halted=())
     walk.record("compensating", name, failure=failure.to_json())
     for other, step in list(walk.steps.items()):
         if step.phase is Phase.ACTING:
@@ -52,14 +50,10 @@ def _stop_waiting(walk: Walk, name: str, step: StepState) -> None:
     node = walk.node(name)
     if step.retry_at is not None:
         walk.settle(name, Phase.FAILED)  # its last attempt was answered: there is nothing to undo
-    elif step.stuck and node.work is not Work.SIGNAL:
-        walk.settle(name, Phase.UNKNOWN)  # its answer could not be handled: it may have been done
-    elif node.is_child and step.awaited is not None:
-        walk.settle(name, Phase.UNKNOWN)  # undoing a child that still runs stops it
-    elif node.work is Work.SIGNAL and (step.stuck or step.dormant):
+    elif step.dormant:
         walk.settle(name, Phase.SKIPPED if node.undo is Undo.NOTHING else Phase.UNKNOWN)
-    elif node.work is Work.SLEEP and step.dormant:
-        walk.settle(name, Phase.SKIPPED)
+    elif step.awaited is not None and (node.stopped_by_undoing or (step.stuck and node.may_give_up)):
+        walk.settle(name, Phase.UNKNOWN)  # it stops now, or its answer could not be handled: it may have been done
 
 
 def go_on_after_all(walk: Walk, name: str) -> None:
@@ -106,7 +100,7 @@ def compensated(walk: Walk, name: str) -> None:
 
 
 def compensation_failed(walk: Walk, name: str, failure: Failure) -> None:
-    node, step = walk.node(name), walk.put(name, awaited=None, failure=failure)
+    node, step = walk.node(name), walk.put(name, awaited=None, stuck=False, failure=failure)
     tries = step.undo_attempt - step.forgiven
     walk.record("compensation_failed", name, step.undo_attempt, failure=failure.to_json())
     if node.undo_retry.allows_another_after(tries):

@@ -23,7 +23,7 @@ def next_due(definition: Definition, state: SagaState) -> float | None:
     times = [] if state.deadline_at is None else [state.deadline_at]
     for name, step in state.steps.items():
         times += [at for at in (step.retry_at, step.until) if at is not None]
-        if step.awaited is not None:
+        if step.awaited is not None and not step.stuck:
             times.append(step.awaited.ask_at)
             give_up_at = _give_up_at(definition.nodes[name], step)
             if give_up_at is not None:
@@ -46,7 +46,7 @@ def look_at_the_clock(walk: Walk, crowded: frozenset[str]) -> None:
         step = walk.step(name)  # as it is by now: giving one up may have ended another's wait
         if step.retry_at is not None and step.retry_at <= walk.now:
             try_again(walk, name)
-        elif step.awaited is not None:
+        elif step.awaited is not None and not step.stuck:
             _ask_again_or_give_up(walk, name, step, crowded)
         elif step.until is not None and step.until <= walk.now:
             forward.waited_long_enough(walk, name)

@@ -152,7 +152,7 @@ def answered(walk: Walk, name: str, payload: Any) -> None:
 
 
 def failed(walk: Walk, name: str, failure: Failure) -> None:
-    node, step = walk.node(name), walk.put(name, awaited=None, failure=failure)
+    node, step = walk.node(name), walk.put(name, awaited=None, stuck=False, failure=failure)
     retriable, transient = node.kind is StepKind.RETRIABLE, failure.kind is FailureKind.TRANSIENT
     tries = step.attempt - step.forgiven
     if (retriable or (transient and not walk.saga.failing)) and node.retry.allows_another_after(tries):

@@ -109,7 +109,7 @@ class Walk:
         self.settled.extend(self.definition.nodes)
 
     def get_stuck(self, name: str, failure: Failure) -> None:
-        step = self.put(name, stuck=True, awaited=None, retry_at=None, until=None, dormant=False, failure=failure)
+        step = self.put(name, stuck=True, retry_at=None, until=None, dormant=False, failure=failure)
         attempt = step.undo_attempt if step.phase is Phase.UNDOING else step.attempt
         self.record("needs_attention", name, attempt, failure=failure.to_json())
 

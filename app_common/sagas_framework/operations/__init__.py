@@ -5,19 +5,22 @@ is `storage.views`), deciding what an act means (that is the engine), and how an
 """
 
 from sagas_framework.operations.advice import Advice, advice_for
+from sagas_framework.operations.diagrams import STYLE as DIAGRAM_STYLE
 from sagas_framework.operations.doctor import Finding, examine
 from sagas_framework.operations.kept import KeptMessages
 from sagas_framework.operations.operations import Operations
 from sagas_framework.operations.trace import readable_trace
-from sagas_framework.operations.views import HistoryEntry, KeptMessage, SagaDetails, SagaSummary, StepView
+from sagas_framework.operations.views import HistoryEntry, KeptMessage, Parent, SagaDetails, SagaSummary, StepView
 
 __all__ = [
+    "DIAGRAM_STYLE",
     "Advice",
     "Finding",
     "HistoryEntry",
     "KeptMessage",
     "KeptMessages",
     "Operations",
+    "Parent",
     "SagaDetails",
     "SagaSummary",
     "StepView",

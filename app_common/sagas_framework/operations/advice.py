@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -32,8 +33,8 @@ def advice_for(saga: SagaDetails, now: datetime) -> list[Advice]:
         seconds = (now - saga.wake_at).total_seconds()
         text = f"it has been due for {seconds:.0f} s and no worker of the orchestrator has looked after it"
         advice.append(Advice(text, "sagas doctor"))
-    advice += [_when_silent(step) for step in saga.steps if step.asks]
-    return advice
+    advice += [_when_waited_for(saga.id, step) for step in saga.steps if step.waits_for_signal]
+    return advice + _when_silent(step for step in saga.steps if step.asks)
 
 
 def _when_stuck(saga: SagaDetails) -> list[Advice]:
@@ -44,9 +45,25 @@ def _when_stuck(saga: SagaDetails) -> list[Advice]:
     return [Advice(f"{retry.text} (from here it can only go {direction})", retry.command)]
 
 
-def _when_silent(step: StepView) -> Advice:
+def _when_waited_for(saga_id: str, step: StepView) -> Advice:
+    what = "its signal may still be given" if step.stuck else f"it waits for the signal {step.name}"
+    return Advice(what, f"sagas signal {saga_id} {shlex.quote(step.name)} --payload '{{...}}'")
+
+
+def _when_silent(steps: Iterable[StepView]) -> list[Advice]:
+    """Once for each queue: what a thousand branches wait for is one worker."""
+    advice: dict[str | None, Advice] = {}
+    for step in steps:
+        if step.child_id is not None:
+            advice[step.child_id] = Advice(f"{step.name} is a saga of its own", f"sagas show {step.child_id}")
+        else:
+            queue = step.undo_queue if step.phase == "undoing" else step.queue
+            advice.setdefault(queue, _when_unanswered(step, queue))
+    return [*advice.values()]
+
+
+def _when_unanswered(step: StepView, queue: str | None) -> Advice:
     what = step.compensation if step.phase == "undoing" else step.command
-    queue = step.undo_queue if step.phase == "undoing" else step.queue
     where = f" that takes messages from the queue {queue}" if queue else ""
     return Advice(f"nobody has answered {what}, asked again {times(step.asks)}: is a worker running{where}?")
 
@@ -54,7 +71,7 @@ def _when_silent(step: StepView) -> Advice:
 def past_no_return(steps: Sequence[StepView]) -> bool:
     """Whether something has happened that is never undone."""
     return any(
-        (step.kind == "retriable" and step.phase != "waiting")
+        (step.kind == "retriable" and step.phase not in ("waiting", "skipped"))
         or (step.kind == "pivot" and step.phase in ("confirming", "done"))
         for step in steps
     )

@@ -161,9 +161,13 @@ def _silence(connection: Connection, definitions: Mapping[str, Definition]) -> F
     """Which queues nobody seems to serve, told from the sagas that were started first."""
     silent: Counter[str] = Counter()
     for saga, state in health.oldest_unfinished(connection, LOOKED_AT_FOR_SILENCE):
+        definition = definitions.get(saga)
+        children = definition.children if definition else {}
         for name, step in SagaState.from_json(state).steps.items():
+            if name in children:
+                continue  # it answers at its own end: that its parent asks meanwhile says nothing of a queue
             if step.awaited is not None and step.awaited.asks >= MANY_ASKS:
-                silent[_queue(definitions.get(saga), name, step)] += 1
+                silent[_queue(definition, name, step)] += 1
     if not silent:
         return Finding("replies", True, "no command is asked again and again")
     queues = ", ".join(f"{queue} ({count})" for queue, count in silent.most_common())

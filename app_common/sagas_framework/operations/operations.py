@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from sqlalchemy import Engine
 
 from sagas_framework.definition.graph import Definition
 from sagas_framework.engine.protocol import Act, Cancel, Pause, Resume, Retry, Signal
-from sagas_framework.errors import UnknownSaga
+from sagas_framework.errors import DefinitionError, UnknownSaga
+from sagas_framework.operations.diagrams import mermaid, svg
 from sagas_framework.operations.trace import readable_trace
 from sagas_framework.operations.views import (
     KeptMessage,
@@ -23,9 +24,11 @@ from sagas_framework.operations.views import (
 )
 from sagas_framework.storage import views
 from sagas_framework.storage.database import reading
+from sagas_framework.vocabulary import codec
 from sagas_framework.vocabulary.identity import is_saga_id
 
 DEFAULT_LIMIT = 50
+DiagramForm = Literal["mermaid", "svg", "inline svg"]
 _UUID_DIGITS = 32
 
 
@@ -61,7 +64,7 @@ class Operations:
         before = None if older_than_seconds is None else time.time() - older_than_seconds
         with reading(self._orchestrator.engine) as connection:
             rows = views.list_sagas(connection, statuses=statuses, saga=saga, created_before=before, limit=limit)
-        return [summary_of(row) for row in rows]
+        return [summary_of(row, self._orchestrator.definitions.get(row["saga"])) for row in rows]
 
     def show(self, saga_id: str) -> SagaDetails:
         """Everything that is known of one saga; raises UnknownSaga."""
@@ -78,6 +81,26 @@ class Operations:
         """What happened, line by line, in words."""
         saga = self.show(saga_id)
         return readable_trace(saga, self._orchestrator.definitions.get(saga.saga))
+
+    @property
+    def saga_names(self) -> Sequence[str]:
+        """The sagas that this process knows, whether or not any of them runs."""
+        return sorted(self._orchestrator.definitions)
+
+    def diagram(self, saga: str | SagaDetails, form: DiagramForm = "mermaid") -> str:
+        """A saga as a picture: by its name, or what `show` returned of an instance, with how far each step is.
+
+        `inline svg` stands in a page whose policy refuses styles in its midst: it needs `DIAGRAM_STYLE` beside it.
+        """
+        name = saga if isinstance(saga, str) else saga.saga
+        definition = self._orchestrator.definitions.get(name)
+        if definition is None:
+            known = ", ".join(self.saga_names) or "none"
+            raise DefinitionError(f"this application has no such saga (it has: {known})", saga=name)
+        steps = None if isinstance(saga, str) else {step.name: step for step in saga.steps}
+        if form == "mermaid":
+            return mermaid(definition, steps)
+        return svg(definition, steps, inline=form == "inline svg")
 
     def ids_beginning_with(self, prefix: str, limit: int = 10) -> Sequence[str]:
         """The ids that begin so, the oldest first; none for what is not the beginning of an id."""
@@ -107,7 +130,8 @@ class Operations:
 
     def signal(self, saga_id: str, name: str, payload: Any = None) -> None:
         """Tells a saga that its step of this name may go on; `payload` is JSON, as that step declares it."""
-        self._act(saga_id, Signal(time.time(), name, {} if payload is None else payload))
+        encoded = codec.encode(object, {} if payload is None else payload, f"signal {name}")
+        self._act(saga_id, Signal(time.time(), name, encoded))
 
     def _act(self, saga_id: str, act: Act) -> None:
         if not is_saga_id(saga_id):

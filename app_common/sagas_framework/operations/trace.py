@@ -16,10 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
 
 from sagas_framework.definition.graph import Definition
+from sagas_framework.definition.structure import ChildStep
 from sagas_framework.operations.views import HistoryEntry, SagaDetails, StepView
-from sagas_framework.operations.words import in_words, one_line, reason_of
+from sagas_framework.operations.words import clock, in_words, one_line, reason_of
 
 DONE = "✔️"
 FAILED = "❌"
@@ -47,6 +50,8 @@ def undo_names(definition: Definition) -> dict[str, str]:
     """What each step's compensation is called: by its command, or by its function."""
     names = {}
     for name, node in definition.nodes.items():
+        if isinstance(node.step, ChildStep) and node.compensation is node.step.undo:
+            continue  # the framework has made up that command's name
         command = node.undo_command
         called = command.name if command else getattr(node.compensation, "__name__", "")
         if command or called.isidentifier():
@@ -63,9 +68,13 @@ class _Story:
     sections: list[list[str]] = field(default_factory=list)
     turning: str | None = None  # "step failed: reverting", told only when its siblings have come to their ends
     reason: str = ""
-    asked: dict[str, int] = field(default_factory=dict)  # step -> line of this section that counts its asks
+    asked: dict[str, int] = field(default_factory=dict)  # step -> line of this section that says that it waits
     unanswered: set[str] = field(default_factory=set)  # steps whose compensation nobody waits for
     alone: bool = True
+
+    @cached_property
+    def children(self) -> frozenset[str]:
+        return frozenset(step.name for step in self.saga.steps if step.child is not None)
 
     def line(self, sign: str, text: str, reason: str = "") -> None:
         if self.alone:
@@ -83,6 +92,10 @@ class _Story:
         if self.turning is not None:
             self.section(NOTE, self.turning)
             self.turning = None
+
+    def waits(self, step: str, told: str, what: str = "") -> None:
+        self.line(WAITING, what or in_words(step), told)
+        self.asked[step] = len(self.sections[-1]) - 1
 
     def undo_of(self, step: str | None) -> str:
         return self.undo.get(step or "") or f"undo {in_words(step or '')}"
@@ -103,13 +116,17 @@ class _Story:
                 self._waiting_for(step)
 
     def _waiting_for(self, step: StepView) -> None:
-        what = self.undo_of(step.name) if step.phase == "undoing" else in_words(step.name)
-        if step.stuck:
+        if step.stuck or step.phase not in ("acting", "undoing"):
             return
         if step.retry_at is not None:
-            self.line(WAITING, what, f"next try at {step.retry_at:%H:%M:%S} UTC")
-        elif step.phase in ("acting", "undoing"):
-            self.line(WAITING, what, "waiting for the reply")
+            told = f"next try at {step.retry_at:%H:%M:%S} UTC"
+        elif step.waits_for_signal:
+            told = "waiting for the signal"
+        elif step.until is not None:
+            told = f"sleeping until {clock(step.until)}"
+        else:
+            told = f"waiting for its child saga {step.child_id}" if step.child_id else "waiting for the reply"
+        self.line(WAITING, self.undo_of(step.name) if step.phase == "undoing" else in_words(step.name), told)
 
     def text(self) -> str:
         return "\n\n".join("\n".join(section) for section in self.sections)
@@ -149,6 +166,29 @@ def _replied(story: _Story, entry: HistoryEntry, index: int) -> None:
         _step_done(story, entry, index)
 
 
+def _sent(story: _Story, entry: HistoryEntry, index: int) -> None:
+    if (entry.detail or {}).get("awaited") is False:
+        story.line(DONE, _name(entry), "sent, no answer expected")
+
+
+def _chosen(story: _Story, entry: HistoryEntry, index: int) -> None:
+    story.line(DONE, _name(entry), one_line(str((entry.detail or {}).get("chosen") or "")))
+
+
+def _waits_for_signal(story: _Story, entry: HistoryEntry, index: int) -> None:
+    story.waits(entry.step or "", "waiting for the signal")
+
+
+def _sleeps(story: _Story, entry: HistoryEntry, index: int) -> None:
+    until = datetime.fromtimestamp((entry.detail or {}).get("until", 0), UTC)
+    story.waits(entry.step or "", f"sleeping until {clock(until)}")
+
+
+def _signalled(story: _Story, entry: HistoryEntry, index: int) -> None:
+    if (entry.detail or {}).get("early"):
+        story.line(DONE, f"signal {_name(entry)}", "it came early and is kept")
+
+
 def _step_failed(story: _Story, entry: HistoryEntry, index: int) -> None:
     story.line(FAILED, _name(entry), _failure(entry))
 
@@ -158,6 +198,8 @@ def _tries_again(story: _Story, entry: HistoryEntry, index: int) -> None:
 
 
 def _asked_again(story: _Story, entry: HistoryEntry, index: int) -> None:
+    if entry.step in story.children:
+        return  # it answers at its own end; until then its parent asks, and that means nothing
     asks = (entry.detail or {}).get("asks", 1)
     before = story.saga.history[:index]
     sent = next((line for line in reversed(before) if line.step == entry.step and line.event in _SENT), None)
@@ -169,8 +211,7 @@ def _asked_again(story: _Story, entry: HistoryEntry, index: int) -> None:
     if step in story.asked and not story.alone:
         story.sections[-1][story.asked[step]] = f"{WAITING} {what} ({told})"
         return
-    story.line(WAITING, what, told)
-    story.asked[step] = len(story.sections[-1]) - 1
+    story.waits(step, told, what)
 
 
 def _turns_round(story: _Story, entry: HistoryEntry, index: int) -> None:
@@ -180,6 +221,8 @@ def _turns_round(story: _Story, entry: HistoryEntry, index: int) -> None:
         story.turning = f"cancelled by an operator ({story.reason}): reverting"
     elif before == "deadline_passed":
         story.turning = "deadline passed: reverting"
+    elif entry.step is None:
+        story.turning = "undone by the saga whose step this is: reverting"
     else:
         story.turning = "step failed: reverting"
 
@@ -250,6 +293,11 @@ def _failed(story: _Story, entry: HistoryEntry, index: int) -> None:
 _TELLERS: Mapping[str, Callable[[_Story, HistoryEntry, int], None]] = {
     "started": _begun,
     "reply_received": _replied,
+    "command_sent": _sent,
+    "choice_made": _chosen,
+    "waiting_for_signal": _waits_for_signal,
+    "signal_received": _signalled,
+    "sleeping": _sleeps,
     "step_done": _step_done,
     "step_failed": _step_failed,
     "gave_up": _step_failed,

@@ -7,12 +7,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sagas_framework.definition.graph import Definition, Node
+from sagas_framework.definition.graph import Definition, Node, Work
+from sagas_framework.definition.structure import ChildStep
 from sagas_framework.engine.state import Phase, SagaState, StepState
 from sagas_framework.operations.situation import situation_of
+from sagas_framework.vocabulary.identity import child_saga_id
 
-UNKNOWN_KIND = "unknown"
-"""The kind of a step that this process has no definition of."""
+UNKNOWN = "unknown"
+"""The kind and the work of a step that this process has no definition of."""
+
+_PHASES = {
+    "acting": "under way",
+    "confirming": "answered",
+    "unknown": "no answer",
+    "undoing": "being undone",
+    "skipped": "left out",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +65,32 @@ class StepView:
     message_id: str | None = None  # of that command
     queue: str | None = None  # that its command goes to
     undo_queue: str | None = None  # that its compensation goes to
+    work: str = UNKNOWN  # what doing it takes: a value of `definition.graph.Work`
+    chosen: str | None = None  # the branch that a choice has chosen
+    until: datetime | None = None  # when its sleep, or its waiting for a signal, is over
+    child: str | None = None  # the saga that it is
+    child_id: str | None = None  # of that saga's instance
+
+    @property
+    def state(self) -> str:
+        """How far it is, in words."""
+        if self.stuck:
+            return "stuck"
+        if self.work == Work.NOTHING and self.phase in ("waiting", "done"):
+            return "only when undoing"
+        if self.phase == "undone" and self.compensation is None:
+            return "nothing to undo"
+        if self.phase == "acting" and self.retry_at is not None:
+            return "to be tried again"
+        if self.waits_for_signal:
+            return "waits for the signal"
+        if self.phase == "acting" and self.work == Work.SLEEP:
+            return "sleeps"
+        return _PHASES.get(self.phase, self.phase)
+
+    @property
+    def waits_for_signal(self) -> bool:
+        return self.work == Work.SIGNAL and self.phase == "acting" and self.retry_at is None
 
 
 @dataclass(frozen=True)
@@ -64,6 +100,14 @@ class HistoryEntry:
     step: str | None
     attempt: int | None
     detail: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Parent:
+    """Whose child a saga is."""
+
+    saga_id: str
+    step: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +122,7 @@ class SagaDetails(SagaSummary):
     deadline_at: datetime | None = None
     overdue: bool = False  # the deadline passed after the point of no return
     closing_failure: dict[str, Any] | None = None  # of the hook at the end
+    parent: Parent | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,22 +147,23 @@ _SUMMARY_FIELDS = tuple(SagaSummary.__dataclass_fields__)
 _MOMENTS = ("failed_at", "created_at", "updated_at", "ended_at", "wake_at", "first_kept_at", "last_kept_at")
 
 
-def summary_of(row: Mapping[Any, Any]) -> SagaSummary:
-    return SagaSummary(**_summary_values(row, SagaState.from_json(row["state"])))
+def summary_of(row: Mapping[Any, Any], known: Definition | None) -> SagaSummary:
+    return SagaSummary(**_summary_values(row, SagaState.from_json(row["state"]), known))
 
 
 def details_of(row: Mapping[Any, Any], history: Iterable[Mapping[Any, Any]], known: Definition | None) -> SagaDetails:
     state = SagaState.from_json(row["state"])
     return SagaDetails(
-        **_summary_values(row, state),
+        **_summary_values(row, state, known),
         data=row["data"],
-        steps=_steps(state, known),
+        steps=_steps(row["id"], state, known),
         history=[_entry(line) for line in history],
         idempotency_key=row["idempotency_key"],
         stale_replies=row["stale_replies"],
         deadline_at=moment(state.deadline_at),
         overdue=state.overdue,
         closing_failure=state.closing_failure.to_json() if state.closing_failure else None,
+        parent=Parent(state.asked.place["saga"], state.asked.place["step"]) if state.asked else None,
     )
 
 
@@ -132,9 +178,9 @@ def moment(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-def _summary_values(row: Mapping[Any, Any], state: SagaState) -> dict[str, Any]:
+def _summary_values(row: Mapping[Any, Any], state: SagaState, known: Definition | None) -> dict[str, Any]:
     values = {name: row[name] for name in _SUMMARY_FIELDS if name in row}
-    values |= {"failure": row["failure_details"], "situation": situation_of(state)}
+    values |= {"failure": row["failure_details"], "situation": situation_of(row["id"], state, known)}
     return _with_moments(values)
 
 
@@ -147,19 +193,23 @@ def _entry(line: Mapping[Any, Any]) -> HistoryEntry:
     return HistoryEntry(at=at, event=line["event"], step=line["step"], attempt=line["attempt"], detail=line["detail"])
 
 
-def _steps(state: SagaState, known: Definition | None) -> list[StepView]:
-    """In the definition's order; without a definition, what the state has met so far."""
+def _steps(saga_id: str, state: SagaState, known: Definition | None) -> list[StepView]:
+    """In the definition's order, without the joins, which nobody has written; without a definition, what the state has
+    met so far."""
     waiting = StepState(Phase.WAITING)
-    names = list(known.nodes) if known else list(state.steps)
-    return [_step(name, state.steps.get(name, waiting), known.nodes[name] if known else None) for name in names]
+    if known is None:
+        return [_step(saga_id, name, step, None) for name, step in state.steps.items()]
+    nodes = (node for node in known.nodes.values() if not node.is_join)
+    return [_step(saga_id, node.name, state.steps.get(node.name, waiting), node) for node in nodes]
 
 
-def _step(name: str, step: StepState, node: Node | None) -> StepView:
+def _step(saga_id: str, name: str, step: StepState, node: Node | None) -> StepView:
     command = node.command if node else None
     undo_command = node.undo_command if node else None
+    child = node.step.child.name if node and isinstance(node.step, ChildStep) else None
     return StepView(
         name=name,
-        kind=node.kind.value if node else UNKNOWN_KIND,
+        kind=node.kind.value if node else UNKNOWN,
         remote=node.remote if node else step.awaited is not None,
         command=command.name if command else None,
         compensation=undo_command.name if undo_command else "local" if node and node.compensation else None,
@@ -174,4 +224,9 @@ def _step(name: str, step: StepState, node: Node | None) -> StepView:
         message_id=step.awaited.message_id if step.awaited else None,
         queue=command.queue if command else None,
         undo_queue=undo_command.queue if undo_command else None,
+        work=node.work.value if node else UNKNOWN,
+        chosen=step.chosen,
+        until=moment(step.until),
+        child=child,
+        child_id=child_saga_id(saga_id, name, step.attempt) if child and step.attempt else None,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from sagas_framework.vocabulary.command import FailureKind
 
@@ -35,6 +36,10 @@ def one_line(text: str) -> str:
 def printable(text: str) -> str:
     """The text without control characters: somebody else may have written it."""
     return "".join(character for character in text if character.isprintable() or character in "\n\t")
+
+
+def clock(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def times(number: int) -> str:

@@ -90,7 +90,7 @@ class Advancer:
             batch = _Batch(self, connection, session, now, woken)
             work = batch.run(load(connection), care)
             keeping.keep(connection, [*already_kept, *work.kept], now)
-            keeping.add_to_outbox(connection, [vars(message) for message in work.unawaited], now)
+            keeping.add_to_outbox(connection, [vars(message) for message in work.outbox], now)
         return work
 
     def definition_of(self, saga: str) -> Definition:

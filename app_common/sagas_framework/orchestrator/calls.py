@@ -34,7 +34,7 @@ def call_user_code(call: Call, instance: Instance, session: Session) -> Any:
     if call.code is UserCode.COMPENSATION:
         return _compensate(node, instance, seen, context)
     if call.code is UserCode.ON_FAILURE and isinstance(node.step, AsyncStep) and node.step.on_failure is not None:
-        return node.step.on_failure(seen, call.argument, context)
+        return _keep(instance, node, node.step.on_failure(seen, call.argument, context), context.step)
     return _confirm(node, instance, seen, call.argument, context)
 
 

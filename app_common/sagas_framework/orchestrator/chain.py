@@ -24,7 +24,7 @@ from sagas_framework.engine.protocol import (
     Stale,
 )
 from sagas_framework.engine.transition import cause_of, transition
-from sagas_framework.engine.walk import Identity
+from sagas_framework.engine.walk import Cause, Identity
 from sagas_framework.orchestrator.calls import call_user_code
 from sagas_framework.orchestrator.instance import Instance, Work
 from sagas_framework.storage.database import check_deferred_constraints
@@ -56,16 +56,17 @@ class Chain:
         self._instance = instance
         self._session = session
         self._care = care
+        self._cause = Cause()
         self.work = Work()
         self.refused: Refuse | None = None
         self.foreign: Foreign | None = None
 
     def run(self, entry: Input) -> None:
-        instance, cause = self._instance, cause_of(entry)
+        instance, self._cause = self._instance, cause_of(entry)
         identity = Identity(self._orchestrator, instance.id)
         inputs: deque[Input] = deque([entry])
         while inputs:
-            step = transition(instance.definition, identity, instance.state, inputs.popleft(), cause)
+            step = transition(instance.definition, identity, instance.state, inputs.popleft(), self._cause)
             instance.changed |= step.state != instance.state
             instance.state = step.state
             for effect in step.effects:
@@ -83,9 +84,11 @@ class Chain:
             if effect.again:
                 self.work.asked_again.setdefault(self._instance.id, set()).add(effect.message_id)
         elif isinstance(effect, Dispatch):
-            self.work.unawaited.append(self._unawaited(effect))
+            self.work.outbox.append(self._unawaited(effect))
         elif isinstance(effect, Answer):
-            self.work.outgoing.append(self._answer(effect))
+            # A message that led to it would tell it again. Time does not come again, and an operator sends nothing.
+            led_to_it = self._cause.reply is not None
+            (self.work.outgoing if led_to_it else self.work.outbox).append(self._answer(effect))
         elif isinstance(effect, Stale):
             self._instance.stale_replies += 1
         elif isinstance(effect, Foreign):

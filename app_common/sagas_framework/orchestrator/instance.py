@@ -26,7 +26,7 @@ class Work:
     history: list[HistoryRow] = field(default_factory=list)
     outgoing: list[OutgoingMessage] = field(default_factory=list)
     asked_again: dict[str, set[str]] = field(default_factory=dict)  # saga id -> message ids
-    unawaited: list[OutgoingMessage] = field(default_factory=list)
+    outbox: list[OutgoingMessage] = field(default_factory=list)  # left to the relay
     kept: list[Kept] = field(default_factory=list)
     sources: list[tuple[str, Delivery]] = field(
         default_factory=list
@@ -34,7 +34,7 @@ class Work:
     locked: list[Delivery] = field(default_factory=list)  # replies to sagas that somebody else holds
 
     def include(self, other: Work) -> None:
-        for name in ("history", "outgoing", "unawaited", "kept", "sources", "locked"):
+        for name in ("history", "outgoing", "outbox", "kept", "sources", "locked"):
             getattr(self, name).extend(getattr(other, name))
         for saga_id, ids in other.asked_again.items():
             self.asked_again.setdefault(saga_id, set()).update(ids)

@@ -14,13 +14,14 @@ from sagas_framework.definition.checks import MAX_NAME_CHARACTERS, refuse_bad_ch
 from sagas_framework.definition.compiler import compile_saga
 from sagas_framework.definition.graph import Definition, Timing, Undo, Work
 from sagas_framework.definition.saga import Data, Saga
+from sagas_framework.delivery.after_commit import PUBLISH_TIMEOUT_SECONDS
 from sagas_framework.engine.protocol import Act, Signal
 from sagas_framework.errors import ConfigurationError, DefinitionError, UnknownSaga
 from sagas_framework.orchestrator.advance import Advancer
 from sagas_framework.orchestrator.due import DueSagas
 from sagas_framework.orchestrator.instance import Arrival
 from sagas_framework.orchestrator.replies import ReplyBatches
-from sagas_framework.orchestrator.start import PUBLISH_TIMEOUT_SECONDS, Starts, start
+from sagas_framework.orchestrator.start import Starts, start
 from sagas_framework.orchestrator.waiting import DEFAULT_WAIT_SECONDS, Execution, SagaHandle
 from sagas_framework.transport.celery_app import Broker
 from sagas_framework.transport.inbox import Inbox
@@ -80,8 +81,8 @@ class Orchestrator:
 
         `payload` is what that step declares. OperationRefused: no such step waits, or its signal has come already.
         """
-        encoded = codec.encode(object if payload is None else type(payload), payload, f"signal {name}")
-        self.act(saga_id, Signal(time.time(), name, {} if encoded is None else encoded))
+        encoded = codec.encode(object, {} if payload is None else payload, f"signal {name}")
+        self.act(saga_id, Signal(time.time(), name, encoded))
 
     def act(self, saga_id: str, act: Act) -> None:
         """Applies what somebody outside wants. It sends nothing itself: the due loop of a worker does, at once."""

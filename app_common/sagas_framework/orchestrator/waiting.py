@@ -126,7 +126,7 @@ def _execution(row: RowMapping, definitions: Mapping[str, Definition], created: 
         saga_id=row["id"],
         status=SagaStatus(row["status"]),
         data=codec.decode(definition.data_type, row["data"], f"data of saga {row['id']}"),
-        failure=None if row["failure_details"] is None else Failure.from_wire(row["failure_details"]),
+        failure=None if row["failure_details"] is None else Failure.from_json(row["failure_details"]),
         failed_step=row["failed_step"],
         created=created,
     )

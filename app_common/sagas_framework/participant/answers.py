@@ -6,14 +6,16 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from sagas_framework.errors import ConfigurationError, DefinitionError
 from sagas_framework.participant import barrier
 from sagas_framework.participant.barrier import Answer
-from sagas_framework.participant.handlers import HandlerContext
+from sagas_framework.participant.handlers import ANSWER_LATER, AnswerLater, HandlerContext
 from sagas_framework.participant.order import Order
 from sagas_framework.storage import keeping, memory
 from sagas_framework.storage.database import check_deferred_constraints, lent_session
@@ -25,7 +27,7 @@ from sagas_framework.vocabulary.identity import Direction
 
 logger = logging.getLogger(__name__)
 
-Run = Callable[[Order, HandlerContext], Answer]
+Run = Callable[[Order, HandlerContext], Answer | AnswerLater]
 
 
 class _Failed(Exception):
@@ -47,7 +49,7 @@ class Answers:
         self._lets_through = lets_through
 
     def to(self, orders: Sequence[Order]) -> list[Answer | None]:
-        """One for each command, in one transaction; None: it is parked, and waits with the operator.
+        """One for each command, in one transaction; None: nothing is to be sent.
 
         A handler that raises takes the whole transaction with it. A lone command's failure is then remembered in a
         second one, which looks at the memory anew: a compensation may have come in between. Of several, each runs once
@@ -77,9 +79,13 @@ class Answers:
             keeping.keep(connection, kept, now)
             return answers
 
-    def _run(self, order: Order, context: HandlerContext) -> Answer:
+    def _run(self, order: Order, context: HandlerContext) -> Answer | AnswerLater:
         try:
-            return Answer(order.work.run(order.payload, context))
+            given: object = order.work.run(order.payload, context)
+            if given is ANSWER_LATER:
+                _check_that_it_can_wait(order, context)
+                return ANSWER_LATER
+            return Answer(order.work.encode(given))
         except self._lets_through:
             raise
         except Exception as error:
@@ -87,7 +93,7 @@ class Answers:
                 raise
             raise _failed(order, error) from error
 
-    def _run_and_flush(self, order: Order, context: HandlerContext) -> Answer:
+    def _run_and_flush(self, order: Order, context: HandlerContext) -> Answer | AnswerLater:
         answer = self._run(order, context)
         try:
             context.session.flush()
@@ -97,7 +103,7 @@ class Answers:
             raise _failed(order, error) from error
         return answer
 
-    def _run_in_savepoint(self, order: Order, context: HandlerContext) -> Answer:
+    def _run_in_savepoint(self, order: Order, context: HandlerContext) -> Answer | AnswerLater:
         try:
             with context.session.begin_nested():
                 answer = self._run_and_flush(order, context)
@@ -109,11 +115,12 @@ class Answers:
             return _answer_of(error)
 
     def _run_without_database(self, order: Order) -> Answer:
-        place = order.place
         try:
-            return self._run(order, HandlerContext(place.saga, place.step, place.attempt, None))
+            given = self._run(order, _context(order, None))
         except _Failed as failed:
             return failed.answer
+        assert given is not ANSWER_LATER  # nothing can wait without a database
+        return given
 
 
 def _answer(
@@ -121,18 +128,41 @@ def _answer(
 ) -> Answer | None:
     place, past = order.place, known[order.key]
     decision = barrier.decide(past, place.direction, place.attempt, unconditional=place.unconditional)
-    if decision.parked:
-        return None
-    answer, changes = decision.answer, decision.changes
-    if answer is None:
-        reply = past.reply if place.direction is Direction.COMPENSATION else None
-        answer = run(order, HandlerContext(place.saga, place.step, place.attempt, session, reply))
-        changes = barrier.changes_of(place.direction, place.attempt, answer)
-        if answer.failure is not None and order.reply_queue is None:
-            kept.append(order.kept(f"nobody waits for its failure: {answer.failure}"))
+    if decision is barrier.RUN:
+        reply = barrier.reply_to_undo(past) if place.direction is Direction.COMPENSATION else None
+        given = run(order, _context(order, session, reply))
+        decision = barrier.WAITING if given is ANSWER_LATER else _decided(order, given, kept)
+    changes = decision.changes
+    if decision is barrier.WAITING:
+        changes = barrier.changes_of_deferring(past, place.attempt, order.address.to_json())
     if changes:
         known[order.key] = replace(past, **changes)
-    return answer
+    if decision.silence:
+        logger.info("%s of saga %s is not answered now: %s", order.task, order.saga_id, decision.silence)
+    return decision.answer
+
+
+def _decided(order: Order, answer: Answer, kept: list[Kept]) -> barrier.Decision:
+    if answer.failure is not None and order.reply_queue is None:
+        kept.append(order.kept(f"nobody waits for its failure: {answer.failure}"))
+    return barrier.Decision(answer, barrier.changes_of(order.place.direction, order.place.attempt, answer))
+
+
+def _context(order: Order, session: Session | None, reply: Any = None) -> HandlerContext:
+    place = order.place
+    return HandlerContext(place.saga, place.step, place.attempt, session, reply, place.orchestrator)
+
+
+def _check_that_it_can_wait(order: Order, context: HandlerContext) -> None:
+    if order.place.direction is Direction.COMPENSATION:
+        raise DefinitionError(
+            f"{order.task} undoes something, and that cannot be answered later; raise TransientError to be asked again",
+            step=order.place.step,
+        )
+    if context.session is None:
+        raise ConfigurationError(
+            f"{order.task} cannot be answered later: this participant has no database in which to remember who asked"
+        )
 
 
 def _failed(order: Order, error: Exception) -> _Failed:

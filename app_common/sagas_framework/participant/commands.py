@@ -51,10 +51,7 @@ class CommandBatches(Batches):
         orders = [(delivery, order) for delivery, order in read if isinstance(order, Order)]
         done = Done()
         for (delivery, order), answer in zip(orders, self._answers.to([order for _, order in orders]), strict=True):
-            if answer is None:
-                logger.warning("%s of saga %s waits with the operator", order.task, order.saga_id)
-                continue
-            reply = order.reply(answer)
+            reply = None if answer is None else order.address.reply(answer)
             if reply is not None:
                 done.outgoing.append(reply)
                 done.sources.append((reply.id, delivery))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, is_dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sagas_framework.errors import ConfigurationError, DefinitionError
+from sagas_framework.vocabulary import codec
 from sagas_framework.vocabulary.command import Command
+from sagas_framework.vocabulary.correlation import token_of
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -17,13 +20,23 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _MARK = "__sagas_handler__"
 
 
+class AnswerLater(Enum):
+    """The type of ANSWER_LATER, for a handler's annotation: `-> Response | AnswerLater`."""
+
+    ANSWER_LATER = "answer later"
+
+
+ANSWER_LATER: Final = AnswerLater.ANSWER_LATER
+"""What a handler returns whose answer comes later, through `participant.answer` or `participant.refuse`."""
+
+
 @dataclass(frozen=True)
 class HandlerContext:
     """What a handler is given besides its payload.
 
     `session` is the local transaction: what is written there commits together with the memory that this step was
     done, or not at all (None in a participant without a database). `reply` is, for a compensation, what the action
-    answered.
+    answered (None as well where it was to answer later).
     """
 
     saga_id: str
@@ -31,14 +44,22 @@ class HandlerContext:
     attempt: int
     session: Session | Any
     reply: Any = None
+    orchestrator: str = ""
+
+    @property
+    def token(self) -> str:
+        """Names this step to `participant.answer`; a handler that returns ANSWER_LATER keeps it in a row of its own."""
+        return token_of(self.orchestrator, self.saga_id, self.step)
 
 
 @dataclass(frozen=True)
 class Work:
-    """One handler in the form in which the participant runs it: `run(payload, context)` with JSON on both sides."""
+    """One handler in the form in which the participant runs it: `run(payload, context)` takes JSON, and `encode`
+    makes JSON of what comes back."""
 
     task: str
     run: Callable[[Any, HandlerContext], Any]
+    encode: Callable[[Any], Any]
     reply_queue: str | None
     transient: tuple[type[Exception], ...]
 
@@ -59,7 +80,8 @@ def handles(
 
     Hand its module to `create_participant(handlers=[...])`. What the handler raises fails the step: a Refusal is its
     decision, anything else an error. `transient` names exceptions after which the orchestrator is to ask again by the
-    step's retry policy; TransientError always is one.
+    step's retry policy; TransientError always is one. A handler that cannot answer yet keeps `step.token` and returns
+    ANSWER_LATER: the step waits until somebody calls `participant.answer`.
 
     `database_only` promises that the handler is short and does nothing but read and write through `step.session`. If
     all handlers of a participant promise it, its worker does many commands in one transaction, several times faster;
@@ -87,6 +109,12 @@ def work_of(function: Callable[..., Any], marked: Marked) -> Work:
     command = marked.command
 
     def run(payload: Any, context: HandlerContext) -> Any:
-        return command.encode_response(function(command.decode_payload(payload), context))
+        return function(command.decode_payload(payload), context)
 
-    return Work(command.name, run, None, marked.transient)
+    return Work(command.name, run, command.encode_response, None, marked.transient)
+
+
+def encode_undeclared(task: str, response: Any) -> Any:
+    """The response to a command whose declaration this participant does not know."""
+    contract = type(response) if is_dataclass(response) else object
+    return codec.encode(contract, response, f"response of {task}")

@@ -17,6 +17,41 @@ from sagas_framework.vocabulary.correlation import HEADER, Correlation, place_of
 
 
 @dataclass(frozen=True)
+class ReturnAddress:
+    """All that the answer to a command needs to find its way; it can be stored, for an answer that comes later.
+
+    `place` is None for a command that did not carry our header: the reply to it carries none either.
+    """
+
+    task: str
+    message_id: str
+    saga_id: Any
+    reply_queue: str | None
+    place: Correlation | None
+
+    def reply(self, answer: Answer) -> OutgoingMessage | None:
+        """None: nobody waits for it."""
+        if self.reply_queue is None:
+            return None
+        place = self.place
+        if place is not None:
+            kind = None if answer.failure is None else answer.failure.kind
+            place = replace(place, reply_queue=None, in_reply_to=self.message_id, failure_kind=kind)
+        told = answer.value if answer.failure is None else answer.failure
+        return reply_message(self.task, self.reply_queue, self.saga_id, self.message_id, told, place)
+
+    def to_json(self) -> dict[str, Any]:
+        values = {name: value for name, value in vars(self).items() if name != "place"}
+        # An answer that comes later is nobody's second one, whatever the command was.
+        return values | {HEADER: replace(self.place, again=False).to_header() if self.place else None}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> ReturnAddress:
+        values = dict(value)
+        return cls(place=Correlation.from_headers({HEADER: values.pop(HEADER)}), **values)
+
+
+@dataclass(frozen=True)
 class Order:
     """`announced`: the command carried our header; the reply to one that did not carries none either."""
 
@@ -60,20 +95,10 @@ class Order:
             as_sent.body,
         )
 
-    def reply(self, answer: Answer) -> OutgoingMessage | None:
-        """None: nobody waits for it."""
-        if self.reply_queue is None:
-            return None
-        kind = None if answer.failure is None else answer.failure.kind
-        place = replace(self.place, reply_queue=None, in_reply_to=self.message_id, failure_kind=kind)
-        return reply_message(
-            self.task,
-            self.reply_queue,
-            self.saga_id,
-            self.message_id,
-            answer.value if answer.failure is None else answer.failure,
-            place if self.announced else None,
-        )
+    @property
+    def address(self) -> ReturnAddress:
+        place = self.place if self.announced else None
+        return ReturnAddress(self.task, self.message_id, self.saga_id, self.reply_queue, place)
 
 
 def order_of_task(task: Task, saga_id: Any, payload: Any, work: Work) -> Order:

@@ -11,8 +11,9 @@ from typing import Any
 from celery import Celery, Task
 from celery.exceptions import Ignore, Reject, Retry
 from sqlalchemy import Engine
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
+from sagas_framework.delivery.after_commit import PUBLISH_TIMEOUT_SECONDS
 from sagas_framework.delivery.suspects import Suspects, Verdict
 from sagas_framework.errors import ConfigurationError, PublishFailed, in_one_line
 from sagas_framework.participant.answers import Answers
@@ -20,14 +21,16 @@ from sagas_framework.participant.back_off import BackOff
 from sagas_framework.participant.barrier import Answer
 from sagas_framework.participant.commands import CommandBatches, park
 from sagas_framework.participant.gate import Gate
-from sagas_framework.participant.handlers import Work, marked_in, work_of
+from sagas_framework.participant.handlers import Marked, Work, encode_undeclared, marked_in, work_of
 from sagas_framework.participant.in_hand import InHand
 from sagas_framework.participant.intake import Intake, mark_as_command
+from sagas_framework.participant.later import LaterAnswers
 from sagas_framework.participant.order import Order, order_of_task
 from sagas_framework.storage.weather import is_bad_weather
 from sagas_framework.transport.celery_app import Broker
 from sagas_framework.transport.inbox import Inbox
 from sagas_framework.transport.publisher import Publisher
+from sagas_framework.vocabulary.command import Failure
 
 logger = logging.getLogger(__name__)
 
@@ -52,10 +55,10 @@ class Participant:
         self.app = app
         self.broker = broker
         self.engine = engine
-        self.sessions: sessionmaker[Session] | None = None if engine is None else sessionmaker(engine)
         self._works: dict[str, Work] = {}
         self._publisher = Publisher(app, broker)
         self._answers = Answers(engine, lets_through=CELERY_OWN)
+        self._later_answers = LaterAnswers(Publisher(app, broker, PUBLISH_TIMEOUT_SECONDS))
         self._gate = Gate()
         self._in_hand = InHand()
         self._suspects = Suspects(engine)
@@ -63,10 +66,16 @@ class Participant:
         app.Task.Strategy = Intake(engine).strategy
         setattr(app, _ATTRIBUTE, self)
 
+    @property
+    def sessions(self) -> sessionmaker[Session]:
+        if self.engine is None:
+            raise ConfigurationError(f"participant {self.name!r} has no database to make sessions on")
+        return sessionmaker(self.engine)
+
     def register(self, module: ModuleType) -> None:
         """Registers every `@handles` function of a module as a Celery task, which takes one command at a time."""
         for function, marked in marked_in(module):
-            self._register(work_of(function, marked), function)
+            self._register(self._work_of(function, marked), function)
 
     def register_in_batches(self, modules: Sequence[ModuleType]) -> None:
         """Registers their `@handles` functions, all of them database-only, to be run many in one transaction."""
@@ -75,9 +84,12 @@ class Participant:
         inbox = Inbox(CommandBatches(self.engine, self._publisher, self._works).handle)
         for module in modules:
             for function, marked in marked_in(module):
-                work = work_of(function, marked)
-                self._works[work.task] = work
-                inbox.register(self.app, work.task, function.__doc__)
+                inbox.register(self.app, self._work_of(function, marked).task, function.__doc__)
+
+    def _work_of(self, function: Callable[..., Any], marked: Marked) -> Work:
+        work = work_of(function, marked)
+        self._works[work.task] = work
+        return work
 
     def _register(self, work: Work, function: Callable[..., Any]) -> None:
         def task_body(task: Task, saga_id: Any, payload: Any) -> None:
@@ -86,6 +98,43 @@ class Participant:
         task_body.__doc__ = function.__doc__
         mark_as_command(task_body)
         self.app.task(bind=True, shared=False, name=work.task)(task_body)
+
+    # ---- answers that come later ------------------------------------------------------------------------------
+
+    def answer(self, token: str, response: Any = None, *, session: Session | scoped_session[Any]) -> None:
+        """Answers the step whose handler returned ANSWER_LATER, in the session's transaction: the caller's rows and
+        the answer, or neither.
+
+        `token` is what the handler read from `step.token`; `response` is what it would have returned. The reply leaves
+        just after the commit, or when the orchestrator asks again. Raises AnswerRefused for a step that is unknown,
+        answered already or compensated meanwhile, and PayloadRefused for a response that the command does not declare;
+        the transaction can go on after either.
+
+        Call it before writing rows that the step's compensation writes as well: that takes the step first too, and
+        whoever does it the other way round may meet a deadlock.
+        """
+        self._answer_later(token, lambda task: Answer(self._encoded(task, response)), session)
+
+    def refuse(self, token: str, reason: Exception | Failure, *, session: Session | scoped_session[Any]) -> None:
+        """Fails the step whose handler returned ANSWER_LATER, as if the handler had raised this; else like `answer`.
+
+        With a TransientError the orchestrator asks again by the step's retry policy, and the handler runs once more.
+        """
+        failure = reason if isinstance(reason, Failure) else Failure.of(reason)
+        self._answer_later(token, lambda task: Answer(failure=failure), session)
+
+    def _answer_later(
+        self, token: str, answer_to: Callable[[str], Answer], session: Session | scoped_session[Any]
+    ) -> None:
+        if self.engine is None:
+            raise ConfigurationError(
+                f"participant {self.name!r} has no database: none of its steps waits for an answer"
+            )
+        self._later_answers.give(token, answer_to, session() if isinstance(session, scoped_session) else session)
+
+    def _encoded(self, task: str, response: Any) -> Any:
+        work = self._works.get(task)
+        return encode_undeclared(task, response) if work is None else work.encode(response)
 
     # ---- one command ------------------------------------------------------------------------------------------
 
@@ -132,10 +181,7 @@ class Participant:
             park(connection, order)
 
     def _send(self, order: Order, answer: Answer | None) -> None:
-        if answer is None:
-            logger.warning("%s of saga %s waits with the operator", order.task, order.saga_id)
-            return
-        reply = order.reply(answer)
+        reply = None if answer is None else order.address.reply(answer)
         if reply is not None:
             self._publisher.publish([reply])
 

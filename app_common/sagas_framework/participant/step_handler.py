@@ -12,7 +12,7 @@ from typing import Any
 from celery import Task
 
 from sagas_framework.errors import DefinitionError
-from sagas_framework.participant.handlers import HandlerContext, Work
+from sagas_framework.participant.handlers import HandlerContext, Work, encode_undeclared
 from sagas_framework.participant.intake import mark_as_command
 from sagas_framework.participant.participant import participant_of
 from sagas_framework.vocabulary import codec
@@ -40,12 +40,11 @@ def saga_step_handler(
             def run(raw: Any, context: HandlerContext) -> Any:
                 decoded = raw if contract is None else codec.decode(contract, raw, f"payload of {task.name}")
                 task.request.sagas_context = context
-                result = function(task, saga_id, decoded)
-                return codec.encode(
-                    type(result) if is_dataclass(result) else object, result, f"response of {task.name}"
-                )
+                return function(task, saga_id, decoded)
 
-            participant_of(task.app).perform(task, saga_id, payload, Work(task.name, run, response_queue, transient))
+            encode = functools.partial(encode_undeclared, task.name)
+            work = Work(task.name, run, encode, response_queue, transient)
+            participant_of(task.app).perform(task, saga_id, payload, work)
 
         mark_as_command(task_body)
         return task_body

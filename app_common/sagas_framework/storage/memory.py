@@ -58,6 +58,13 @@ def take(connection: Connection, keys: Iterable[MemoryKey], now: float) -> dict[
     return {MemoryKey(*row[: len(_KEY)]): Memory(*row[len(_KEY) :]) for row in taken}
 
 
+def lock(connection: Connection, key: MemoryKey, now: float) -> Memory | None:
+    """Locks the row, if there is one."""
+    taken = update(table).where(*_is(key)).values(updated_at=now).returning(*_TAKEN)
+    row = connection.execute(taken).one_or_none()
+    return None if row is None else Memory(*row[len(_KEY) :])
+
+
 @cache
 def _take_from_json() -> TextualSelect:
     columns = (*_KEY, "created_at", "updated_at")

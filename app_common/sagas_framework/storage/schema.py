@@ -103,8 +103,8 @@ participant_memory = Table(
     Column("saga_id", String(120), primary_key=True),
     Column("step", String(255), primary_key=True),
     Column("attempt", Integer, nullable=False, default=0),
-    Column("outcome", String(20)),  # succeeded | failed, of the action
-    Column("reply", _json()),
+    Column("outcome", String(20)),  # succeeded | failed | deferred, of the action
+    Column("reply", _json()),  # while it is deferred: what the answer needs to find its way
     Column("failure", _json()),
     Column("transient", Boolean, nullable=False, default=False),  # of no use any more: the failure says its kind
     Column("undo_attempt", Integer, nullable=False, default=0),

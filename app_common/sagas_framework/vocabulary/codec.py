@@ -6,6 +6,7 @@ Receiving checks every declared field just as strictly, but tolerates unknown on
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass
 from functools import cache
 from typing import Any, Literal
 
@@ -14,11 +15,19 @@ from pydantic_core import PydanticSerializationError
 
 from sagas_framework.errors import PayloadRefused
 from sagas_framework.vocabulary import json_text
+from sagas_framework.vocabulary.context import SagaContext
 from sagas_framework.vocabulary.text import holds_nul
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_PAYLOAD_BYTES = MAX_BODY_BYTES - 64 * 1024  # what surrounds a payload in a body is small
 MAX_DEPTH = 64
+
+
+def is_contract(contract: Any) -> bool:
+    """Whether it says what a message, or a saga's data, looks like."""
+    return isinstance(contract, type) and (
+        is_dataclass(contract) or contract is dict or issubclass(contract, SagaContext)
+    )
 
 
 @cache

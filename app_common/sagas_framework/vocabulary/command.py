@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback as tracebacks
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -31,9 +31,9 @@ class Command:
         if not self.name or not self.queue:
             raise DefinitionError(f"a command needs a name and a queue (got {self.name!r}, {self.queue!r})")
         for role, contract in (("payload", self.payload), ("response", self.response)):
-            if contract is not None and contract is not dict and not is_dataclass(contract):
+            if contract is not None and not codec.is_contract(contract):
                 raise DefinitionError(
-                    f"command {self.name!r}: its {role} must be a dataclass or dict, not {contract!r}"
+                    f"command {self.name!r}: its {role} must be a dataclass, dict or SagaContext, not {contract!r}"
                 )
 
     def encode_payload(self, value: Any) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from typing import Any
 
+from sagas_framework.vocabulary import json_text
 from sagas_framework.vocabulary.command import FailureKind
 from sagas_framework.vocabulary.identity import Direction
 from sagas_framework.vocabulary.text import is_storable
@@ -84,6 +86,22 @@ def place_of_stranger(task: str, message_id: str, saga_id: Any) -> Correlation:
     Its Celery id is all that tells a duplicate from a new command.
     """
     return Correlation("", str(saga_id)[:120], f"{task}:{message_id}"[:_MAX_TEXT], Direction.ACTION, 1)
+
+
+def token_of(orchestrator: str, saga: str, step: str) -> str:
+    """A step in one opaque word, for those who answer it later."""
+    named = json_text.dumps([orchestrator, saga, step])
+    return base64.urlsafe_b64encode(named.encode()).decode().rstrip("=")
+
+
+def step_of_token(token: str) -> tuple[str, str, str] | None:
+    """(orchestrator, saga, step), or None: it is no such token."""
+    try:
+        named = json_text.loads(base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True))
+        orchestrator, saga, step = (str(name) for name in named)
+    except (TypeError, ValueError):
+        return None
+    return (orchestrator, saga, step) if is_storable(orchestrator + saga + step) else None
 
 
 def _text(value: Any, limit: int = _MAX_TEXT) -> str:

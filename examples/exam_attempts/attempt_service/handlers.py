@@ -8,12 +8,12 @@ from examples.exam_attempts.attempt_messages import (
     get_user_attempts,
 )
 from examples.exam_attempts.attempt_service.models import Attempt
-from sagas_framework import HandlerContext, handles
+from sagas_framework import HandlerContext, Refusal, handles
 
 MAX_ATTEMPTS = 3
 
 
-class TooManyAttempts(Exception):
+class TooManyAttempts(Refusal):
     """The user has sat this exam as often as anybody may."""
 
 

@@ -1,6 +1,4 @@
-"""An exam is taken in if the user may still sit it; otherwise nothing of it is left."""
-
-from typing import Any
+"""An exam is taken in if its user has an attempt left; otherwise nothing of it stays behind."""
 
 from examples.exam_attempts.attempt_messages import (
     Attempts,
@@ -10,40 +8,43 @@ from examples.exam_attempts.attempt_messages import (
     get_user_attempts,
 )
 from examples.exam_attempts.exam_service.models import Exam
-from sagas_framework import AsyncStep, Saga, StepContext, SyncStep, send
+from sagas_framework import Refusal, SagaBuilder, SagaContext, StepContext
 
 
-class NothingHandedIn(Exception):
-    """An empty sheet is no attempt."""
+class EmptySheet(Refusal):
+    """There is nothing to mark. The user may try again, and it costs no attempt."""
 
 
-def who_and_what(context: dict[str, Any], step: StepContext) -> WhoAndWhat:
-    return WhoAndWhat(context["user"], context["exam"])
+def who_and_what(context: SagaContext, step: StepContext) -> WhoAndWhat:
+    return WhoAndWhat(context.user, context.exam)
 
 
-def remember_attempt(context: dict[str, Any], reply: Attempts, step: StepContext) -> None:
-    context["attempt"] = reply.quantity
+def remember_attempt(context: SagaContext, reply: Attempts, step: StepContext) -> None:
+    context.attempt = reply.quantity
 
 
-def create_exam(context: dict[str, Any], step: StepContext) -> None:
-    if not context["answers"]:
-        raise NothingHandedIn("There is nothing on the sheet.")
-    exam = Exam(user=context["user"], name=context["exam"], answers=context["answers"])
+def create_exam(context: SagaContext, step: StepContext) -> None:
+    if not context.answers:
+        raise EmptySheet("There is nothing on the sheet.")
+    exam = Exam(user=context.user, name=context.exam, answers=context.answers)
     step.session.add(exam)
     step.session.flush()  # the database gives the id
-    context["exam_id"] = exam.id
+    context.exam_id = exam.id
 
 
-class SubmitExam(Saga[dict[str, Any]]):
-    response_queue = "exam_service.replies"
-    steps = (
-        AsyncStep("get_user_attempts", get_user_attempts, action=who_and_what),
-        AsyncStep(
-            "count_attempt",
-            count_attempt,
-            action=who_and_what,
-            on_success=remember_attempt,
-            compensation=send(forget_attempt, who_and_what),
-        ),
-        SyncStep("create_exam", action=create_exam),
-    )
+def only_the_exam(context: SagaContext, step: StepContext) -> SagaContext:
+    return SagaContext(exam={"id": context.exam_id, "attempt": context.attempt})
+
+
+SubmitExam = (
+    SagaBuilder("SubmitExam", response_queue="exam_service.replies", data=SagaContext)
+    .step("get_user_attempts")
+    .invoke_participant(get_user_attempts, who_and_what)
+    .step("count_attempt")
+    .invoke_participant(count_attempt, who_and_what)
+    .with_compensation(forget_attempt, who_and_what)
+    .on_reply(remember_attempt)
+    .step("create_exam")
+    .local(create_exam)
+    .commit(only_the_exam)
+)

@@ -33,6 +33,11 @@ class Data:
     number: int = 0
 
 
+@dataclass(frozen=True)
+class Payload:
+    """What only a message carries."""
+
+
 def work(*arguments: Any) -> None:
     """What a step does."""
 
@@ -79,7 +84,7 @@ def test_steps_in_an_order_that_cannot_be_kept_are_refused(steps: Sequence[Any],
         (saga_of(), "no steps"),
         (saga_of(local("a"), response_queue=""), "no response_queue"),
         (saga_of(local("a"), name="x" * 121), "longer than 120"),
-        (saga_of(local("a"), data=int), "dataclass or dict"),
+        (saga_of(local("a"), data=int), "a dataclass, dict or SagaContext"),
         (saga_of("a step"), "not a step"),
         (saga_of(local("a"), deadline_seconds=0), "deadline_seconds"),
         (saga_of(local("a"), ask_again_after_seconds=-1.0), "ask_again_after_seconds"),
@@ -190,8 +195,8 @@ def test_a_policy_allows_as_many_attempts_as_it_says(policy: RetryPolicy) -> Non
 
 
 def test_a_compensation_that_builds_a_payload_nobody_would_send_is_refused() -> None:
-    def payload_to_undo(data: Data, step: object) -> Data:
-        return data
+    def payload_to_undo(data: Data, step: object) -> Payload:
+        return Payload()
 
     steps = [SyncStep("reserve", action=lambda data, step: None, compensation=payload_to_undo)]
     with pytest.raises(DefinitionError, match=r"write compensation=send\(command, function\)"):

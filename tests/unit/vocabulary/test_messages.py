@@ -47,9 +47,9 @@ def test_a_command_needs_a_name_and_a_queue(name: str, queue: str) -> None:
 
 @pytest.mark.parametrize("contract", [int, list, object])
 def test_what_a_command_carries_is_a_dataclass_or_a_dict(contract: type[Any]) -> None:
-    with pytest.raises(DefinitionError, match="dataclass or dict"):
+    with pytest.raises(DefinitionError, match="a dataclass, dict or SagaContext"):
         Command("n", "q", contract)
-    with pytest.raises(DefinitionError, match="dataclass or dict"):
+    with pytest.raises(DefinitionError, match="a dataclass, dict or SagaContext"):
         Command("n", "q", dict, contract)
 
 
