@@ -2,9 +2,12 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from local_stack.plan import CHECKOUT
@@ -19,24 +22,36 @@ def as_printed(example: str) -> tuple[str, str]:
     return command.strip(), output
 
 
-def run_example(example: str) -> str:
-    """What the README's command prints; nothing of it is left afterwards."""
-    command, _ = as_printed(example)
-    program, *arguments = command.split()
-    assert program == ".venv/bin/python", command
+@contextmanager
+def own_surroundings() -> Iterator[tuple[dict[str, str], Path]]:
+    """An environment in which nobody has chosen anything yet, and the folder where its temporary files lie."""
     chosen = {key: value for key, value in os.environ.items() if not key.endswith(OWN_CHOICES)}
     # Not pytest's tmp_path: its long names would not fit into the address of a unix socket.
     with tempfile.TemporaryDirectory(prefix="x-") as directory:
+        yield {**chosen, "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'app_common'}", "TMPDIR": directory}, Path(directory)
+
+
+def as_arguments(command: str) -> list[str]:
+    """What a README writes for the checkout's environment, for the one in which the tests run."""
+    program, *arguments = shlex.split(command)
+    assert program == ".venv/bin/python", command
+    return [sys.executable, *arguments]
+
+
+def run_example(example: str, extra: Mapping[str, str] | None = None) -> str:
+    """What the README's command prints; nothing of it is left afterwards."""
+    command, _ = as_printed(example)
+    with own_surroundings() as (environment, directory):
         result = subprocess.run(
-            [sys.executable, *arguments],
+            as_arguments(command),
             cwd=CHECKOUT,
-            env={**chosen, "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'app_common'}", "TMPDIR": directory},
+            env={**environment, **(extra or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
         )
-        assert result.returncode == 0, result.stderr
+        assert result.returncode == 0, result.stderr + result.stdout
         assert "Traceback" not in result.stderr
-        assert list(Path(directory).iterdir()) == []
+        assert list(directory.iterdir()) == []
     return result.stdout
