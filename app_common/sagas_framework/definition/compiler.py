@@ -147,7 +147,7 @@ class _Graph:
     def _parallel(
         self, parallel: Parallel, at: _Point, places: tuple[Place, ...], inside: _Inside
     ) -> tuple[Fork, _Point]:
-        join = inside.prefix + (parallel.name or f"join of {_first_name(parallel.branches)}")
+        join = inside.prefix + _name_of_join(parallel)
         before = len(self._nodes)
         branches: list[tuple[str, Outline]] = []
         ends: list[_Point] = []
@@ -197,12 +197,16 @@ class _Graph:
             self._before[name].append(node.name)
 
 
+def _name_of_join(parallel: Parallel) -> str:
+    return parallel.name or f"join of {_first_name(parallel.branches)}"
+
+
 def _first_name(branches: Sequence[Sequence[Element]]) -> str:
     """A name that stays when steps elsewhere come and go: running sagas are stored under it."""
     for branch in branches:
         for element in branch:
             if isinstance(element, Parallel):
-                return element.name or _first_name(element.branches)
+                return _name_of_join(element)
             if isinstance(element, Choice):
                 return element.name or element.branches[0].label
             if isinstance(element, Include):

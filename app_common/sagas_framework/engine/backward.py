@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sagas_framework.definition.graph import Undo
+from sagas_framework.definition.steps import StepKind
 from sagas_framework.engine.protocol import Dispatch, UserCode
 from sagas_framework.engine.state import NOT_IN_FORCE, Phase, StepState
 from sagas_framework.engine.walk import Walk
@@ -56,8 +57,10 @@ def _stop_waiting(walk: Walk, name: str, step: StepState) -> None:
         walk.settle(name, Phase.UNKNOWN)  # it stops now, or its answer could not be handled: it may have been done
 
 
-def go_on_after_all(walk: Walk, name: str) -> None:
+def go_on_if_decided(walk: Walk, name: str) -> None:
     """A pivot that was in flight when the saga turned round has succeeded: from here nothing is undone."""
+    if not walk.saga.failing or walk.node(name).kind is not StepKind.PIVOT:
+        return
     walk.change(failing=False, failed_step=None, failed_at=None, failure=None)
     walk.record("going_forward", name, reason="the pivot succeeded before anything was undone")
 

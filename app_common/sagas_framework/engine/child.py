@@ -11,7 +11,6 @@ from sagas_framework.vocabulary.identity import Direction
 
 NEVER_BEGUN = Failure("UndoneBeforeItBegan", "the saga whose step this is undid the step before this one had begun")
 _UNDONE = Failure("UndoneWithItsParent", "the saga whose step this is undoes it")
-_TOO_LATE = Failure("CannotBeUndone", "it is past its point of no return; see `sagas show` of the child")
 
 
 def summoned(walk: Walk, entry: Summons) -> None:
@@ -39,7 +38,7 @@ def _undo(walk: Walk) -> None:
         going_on.answer(walk)
     elif not saga.failing and walk.past_no_return():
         assert saga.asked is not None
-        walk.effects.append(Answer(saga.asked, _TOO_LATE))
+        walk.effects.append(Answer(saga.asked, going_on.TOO_LATE))
     elif not saga.failing:
         walk.change(status=SagaStatus.RUNNING)  # that it had succeeded is over
         backward.fail(walk, None, _UNDONE)

@@ -41,6 +41,7 @@ def action_returned(walk: Walk, name: str, value: Any) -> None:
     """The step's function was called; `value` is the payload, the chosen branch or the seconds that it returned."""
     work = walk.node(name).work
     if work is Work.LOCAL:
+        backward.go_on_if_decided(walk, name)
         _done(walk, name)
     elif not backward.may_go_on(walk, name):  # another has failed since this one was called: nothing new starts
         undo = work is Work.SIGNAL and walk.node(name).undo is not Undo.NOTHING
@@ -146,8 +147,7 @@ def waited_long_enough(walk: Walk, name: str) -> None:
 
 def answered(walk: Walk, name: str, payload: Any) -> None:
     walk.record("reply_received", name, walk.step(name).attempt, payload=payload)
-    if walk.node(name).kind is StepKind.PIVOT and walk.saga.failing:
-        backward.go_on_after_all(walk, name)
+    backward.go_on_if_decided(walk, name)
     _confirm(walk, name, payload)
 
 

@@ -9,6 +9,8 @@ from sagas_framework.engine.walk import Walk
 from sagas_framework.vocabulary.command import Failure
 from sagas_framework.vocabulary.identity import Direction
 
+TOO_LATE = Failure("CannotBeUndone", "it is past its point of no return; see `sagas show` of the child")
+
 
 def go_on(walk: Walk) -> None:
     """Start, undo or end whatever can be."""
@@ -71,8 +73,11 @@ def answer(walk: Walk) -> None:
     saga = walk.saga
     if saga.asked is None:
         return
-    wanted = SagaStatus.FAILED if asked_to_undo(walk) else SagaStatus.SUCCEEDED
-    walk.effects.append(Answer(saga.asked, None if saga.status is wanted else saga.failure))
+    if asked_to_undo(walk):
+        failure = TOO_LATE if saga.status is SagaStatus.SUCCEEDED else None
+    else:
+        failure = saga.failure
+    walk.effects.append(Answer(saga.asked, failure))
 
 
 def asked_to_undo(walk: Walk) -> bool:

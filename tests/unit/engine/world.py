@@ -4,7 +4,7 @@ that loses, repeats and reorders. What must hold after every single transition i
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -106,7 +106,7 @@ class World:
 
     def _call(self, call: Call, raises: Raises) -> Input:
         if raises(call):
-            kind = FailureKind.TRANSIENT if call.attempt % 2 else FailureKind.ERROR
+            kind = FailureKind.TRANSIENT if self._is_transient(call) else FailureKind.ERROR
             return Raised(self.now, call, Failure("UserError", "told to", kind=kind))
         if call.code in (UserCode.SAGA_SUCCESS, UserCode.SAGA_FAILURE):
             self.hooks_returned[call.code] += 1
@@ -117,6 +117,9 @@ class World:
             if call.code is UserCode.COMPENSATION and node.undo is Undo.LOCAL:
                 self._happened("undo", call.step)
         return Returned(self.now, call, self._value(call))
+
+    def _is_transient(self, call: Call) -> bool:
+        return call.attempt % 2 == 1
 
     def _value(self, call: Call) -> Any:
         node = self.definition.nodes[call.step or next(iter(self.definition.nodes))]
@@ -208,16 +211,22 @@ class World:
         for _ in range(LONGEST_DRIVE):
             if self.state.ended:
                 return
-            if self.state.paused:
-                self.give(Resume(self.now, "drive"))
-            elif not (self._answer_what_is_awaited() or self._signal_who_waits()):
-                self._let_time_pass()
+            self.drive_on()
         raise AssertionError(f"no end in sight: {self.state}")
 
-    def _answer_what_is_awaited(self) -> bool:
+    def drive_on(self, but_not: Collection[Sent] = ()) -> None:
+        """One thing more. `but_not`: commands that somebody else answers."""
+        if self.state.paused:
+            self.give(Resume(self.now, "drive"))
+        elif not (self._answer_what_is_awaited(but_not) or self._signal_who_waits()):
+            self._let_time_pass()
+
+    def _answer_what_is_awaited(self, but_not: Collection[Sent]) -> bool:
         stuck = {step.awaited.message_id for step in self.state.steps.values() if step.awaited and step.stuck}
         awaited = {*self.awaited()} - stuck
-        sent = next((command for command in self.commands if command.message_id in awaited), None)
+        sent = next(
+            (command for command in self.commands if command.message_id in awaited and command not in but_not), None
+        )
         if sent is None:
             return False
         self.deliver_command(sent, SUCCEEDS)
