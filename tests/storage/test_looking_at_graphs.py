@@ -19,9 +19,10 @@ from sagas_framework import (
     parallel,
     when,
 )
-from sagas_framework.engine.protocol import Cancel
+from sagas_framework.engine.protocol import Cancel, Unhandled
 from sagas_framework.operations import Parent, SagaDetails, StepView, advice_for, doctor
 from sagas_framework.operations.doctor import MANY_ASKS
+from sagas_framework.orchestrator.instance import Arrival
 from sagas_framework.vocabulary.identity import child_saga_id
 from tests.storage.test_children import Order, PlaceOrder, ShipParcel
 from tests.storage.test_kinds_of_steps import TELL, Trip, book, booking, is_long, note, saga_of
@@ -201,3 +202,18 @@ def test_a_saga_is_drawn_by_its_name_and_an_instance_with_how_far_it_is(bench: B
     assert operations.diagram("OrderSaga", "svg").startswith("<svg xmlns=")
     with pytest.raises(DefinitionError, match=r"no such saga \(it has: OrderSaga, QuietSaga\)"):
         operations.diagram("OtherSaga")
+
+
+def test_a_step_whose_answer_could_not_be_handled_is_not_called_unanswered(seen: Seen) -> None:
+    bench, operations, saga_id = seen(book("plane"))
+    for _ in range(MANY_ASKS + 2):
+        bench.due_now(saga_id)
+    asked = steps_of(operations.show(saga_id))["plane"]
+    assert asked.asks >= MANY_ASKS and asked.message_id is not None
+    unhandled = Unhandled(1.0, asked.message_id, Failure("ReplyKillsItsWorker", "it kills its worker"))
+    bench.advancer.arrivals([Arrival(saga_id, unhandled)], (), 1.0)
+    saga = operations.show(saga_id)
+    assert steps_of(saga)["plane"].state == "stuck"
+    assert not any("nobody has answered" in advice.text for advice in advice_for(saga, saga.updated_at))
+    with bench.engine.connect() as connection:
+        assert doctor._silence(connection, bench.definitions).ok
