@@ -36,13 +36,14 @@ class Parking(Workers):
     def __init__(self, environment: Mapping[str, str], logs: Path, engines: Mapping[str, Engine]) -> None:
         super().__init__(environment, logs)
         self._engines = engines
+        self._typed: list[subprocess.Popen[str]] = []
 
     def command(self, worker: str) -> list[str]:
         return super().command(f"{PACKAGE}.{worker}.worker")
 
     def type_in(self, service: str, *arguments: str) -> subprocess.Popen[str]:
         """A command line that somebody has begun: `communicate()` waits for its end."""
-        return subprocess.Popen(
+        typed = subprocess.Popen(
             [sys.executable, "-m", f"{PACKAGE}.{service}.cli", *arguments],
             cwd=CHECKOUT,
             env=self.environment,
@@ -51,6 +52,14 @@ class Parking(Workers):
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self._typed.append(typed)
+        return typed
+
+    def close(self) -> None:
+        self.kill_all()
+        for typed in self._typed:  # those that a failed test has left waiting
+            with typed:
+                typed.kill()
 
     def book(self, slot: str, *options: str) -> subprocess.Popen[str]:
         """With a patience that no slow machine exhausts."""
@@ -122,5 +131,5 @@ def parking_system(kind: str, directory: Path) -> Iterator[Parking]:
             stack.callback(engine.dispose)
             upgrade_database(engine, TABLES[name])
         parking = Parking(environment, directory, engines)
-        stack.callback(parking.kill_all)
+        stack.callback(parking.close)
         yield parking
