@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import is_dataclass
+from itertools import product
 from typing import Any, get_type_hints
 
 from sagas_framework.definition.graph import Definition, Node
@@ -76,20 +77,16 @@ def refuse_decision_beside(saga: str, nodes: Sequence[Node]) -> None:
     """Side by side stand steps that can be undone, or steps that cannot fail: otherwise one branch could have passed
     the point of no return when another is refused, and the saga could go neither way."""
     steps = [node for node in nodes if node.step is not None]
-    decisive = next((node for node in steps if node.kind is not StepKind.COMPENSATABLE), None)
-    if decisive is None or all(node.kind is StepKind.RETRIABLE for node in steps):
-        return
-    beside = next(
-        (node for node in steps if node.kind is not StepKind.RETRIABLE and _apart(node, decisive)),
-        next((node for node in steps if _apart(node, decisive)), None),
-    )
-    if beside is not None:
-        raise DefinitionError(
-            f"a {decisive.kind.value} step cannot run beside {beside.name!r}, which may still fail or be undone. "
-            "Put it after the parallel, where all of that is over",
-            saga=saga,
-            step=decisive.name,
-        )
+    deciding = [node for node in steps if node.kind is not StepKind.COMPENSATABLE]
+    uncertain = [node for node in steps if node.kind is not StepKind.RETRIABLE]
+    for decisive, beside in product(deciding, uncertain):
+        if _apart(decisive, beside):
+            raise DefinitionError(
+                f"a {decisive.kind.value} step cannot run beside {beside.name!r}, which may still fail or be undone. "
+                "Put it after the parallel, where all of that is over",
+                saga=saga,
+                step=decisive.name,
+            )
 
 
 def _apart(one: Node, other: Node) -> bool:
