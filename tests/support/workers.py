@@ -70,12 +70,13 @@ class Workers:
         return ended
 
     def stop(self, worker: str, timeout_seconds: float = 30.0) -> int:
-        process = self._processes.pop(worker)
-        process.send_signal(signal.SIGTERM)
-        return process.wait(timeout_seconds)
+        self._processes[worker].send_signal(signal.SIGTERM)
+        return self.wait_for_death(worker, timeout_seconds)
 
     def wait_for_death(self, worker: str, timeout_seconds: float = READY_SECONDS) -> int:
-        return self._processes.pop(worker).wait(timeout_seconds)
+        ended = self._processes[worker].wait(timeout_seconds)
+        del self._processes[worker]  # only now: who waited in vain still has it to kill
+        return ended
 
     def times_ready(self, worker: str) -> int:
         """How often the worker has been ready: it may have been started before."""
