@@ -3,14 +3,13 @@
 Asking again is set to ten minutes, so that only the unacknowledged message (design rule 5) can be what heals.
 """
 
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
-from local_stack.plan import CHECKOUT, SERVICES
+from local_stack.plan import SERVICES
+from tests.support.dying import start_dying
 from tests.support.system import System, assert_coherent, running_system
 
 pytestmark = pytest.mark.slow
@@ -55,20 +54,10 @@ def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield system
 
 
-def dying(system: System, *arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.support.dying", *arguments],
-        cwd=CHECKOUT,
-        env=system.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
 def carry_one_saga_through(system: System, moment: str, service: str, task: str, launch: str) -> Counter[str]:
     """Lets a worker die on the way of one saga, starts a sound one, and gives the events of the saga's history."""
     system.stop(service)
-    doomed = dying(system, moment, task, service)
+    doomed = start_dying(system.environment, moment, task, service)
     try:
         [saga_id] = system.launch(launch)
         assert doomed.wait(60.0) == -9
@@ -107,7 +96,7 @@ def test_a_whole_batch_of_sagas_goes_on_after_a_death(
     before, seed = done_by(system, gathered), system.statuses().total()  # keys that no launch has used before
     saga_ids = {one.replace("-", "") for one in system.launch("success", BATCH, seed=seed, together=BATCH)}
     system.wait_until(lambda: done_by(system, gathered) == before + BATCH, 60.0, system.all_logs)
-    doomed = dying(system, moment, task, service)
+    doomed = start_dying(system.environment, moment, task, service)
     try:
         assert doomed.wait(60.0) == -9
     finally:
@@ -147,7 +136,7 @@ def test_a_saga_goes_on_after_a_death_on_its_way_back(system: System, moment: st
 def test_a_saga_whose_starter_died_between_commit_and_publish_is_sent_by_the_due_loop(system: System) -> None:
     """Design rule 7: the instance is inserted with a wake time, and the due loop is the relay."""
     before = system.statuses()["succeeded"]
-    starter = dying(system, "before_publish", "consumer_service.verify_consumer_details", "launch")
+    starter = start_dying(system.environment, "before_publish", "consumer_service.verify_consumer_details", "launch")
     assert starter.wait(60.0) == -9
     system.wait_for_the_end()
     assert system.statuses()["succeeded"] == before + 1

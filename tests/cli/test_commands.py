@@ -157,6 +157,26 @@ def test_an_id_may_be_shortened_until_it_is_ambiguous(run: Run, bench: Bench, sa
     assert "no saga has the id" in refused(run("trace", "ffffffff-ffff"))
 
 
+def test_a_saga_is_drawn_by_its_name(run: Run, folder: Path, shop: ModuleType) -> None:
+    assert fine(run("diagram", "OrderSaga")).startswith("flowchart TD\n")
+    assert fine(run("diagram", "OrderSaga", "--format", "svg")).startswith("<svg xmlns=")
+    assert "is drawn in order.svg" in fine(run("diagram", "OrderSaga", "--format", "svg", "--output", "order.svg"))
+    assert (folder / "order.svg").read_text(encoding="utf-8").endswith("</svg>\n")
+    assert "cannot be written" in refused(run("diagram", "OrderSaga", "--output", "no/such/folder"))
+
+
+def test_an_instance_is_drawn_over_its_saga(run: Run, saga_id: str) -> None:
+    assert "under way" not in fine(run("diagram", "OrderSaga"))
+    assert "under way" in fine(run("diagram", "OrderSaga", "--saga", saga_id[:30]))
+    assert "is a OrderSaga, not a QuietSaga" in refused(run("diagram", "QuietSaga", "--saga", saga_id), exit_code=2)
+    assert "no saga has the id" in refused(run("diagram", "OrderSaga", "--saga", "ffffffff-ffff"))
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones(run: Run, shop: ModuleType) -> None:
+    said = refused(run("diagram", "OrderSage"))
+    assert "'OrderSage'" in said and "it has: KitchenSaga, OrderSaga, QuietSaga" in said
+
+
 # ---- acting ------------------------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from order_service.launches import LAUNCHES
 from order_service.models import Order
 from order_service.prepare_database import prepare
 from order_service.web import create_web_app
-from sagas_framework import Orchestrator, create_orchestrator
+from sagas_framework import Operations, Orchestrator, create_orchestrator
 
 PATHS = [
     "/run-random-saga",
@@ -200,6 +200,26 @@ def test_an_unchanged_fragment_is_not_sent_twice(page: FlaskClient) -> None:
         first = page.get(fragment)
         again = page.get(fragment, headers={"If-None-Match": first.headers["ETag"]})
         assert (first.status_code, again.status_code) == (200, 304)
+
+
+def test_a_sagas_page_shows_its_diagram_and_so_does_what_refreshes_it(page: FlaskClient) -> None:
+    saga_page = page.post("/run-success-saga").headers["Location"]
+    for path in (saga_page, f"/fragments{saga_page}"):
+        html = page.get(path).text
+        assert html.count('<svg class="sagas-diagram"') == 1
+        assert html.index('class="sagas-diagram"') < html.index('<h2 id="steps">')
+        assert "verify consumer details" in html and "under way" in html
+    assert '<link rel="stylesheet" href="/diagram.css">' in page.get(saga_page).text
+    style = page.get("/diagram.css")
+    assert style.mimetype == "text/css" and ".sagas-diagram" in style.text
+
+
+def test_a_picture_of_how_far_it_is_changes_with_the_saga(page: FlaskClient, orchestrator: Orchestrator) -> None:
+    saga_page = page.post("/run-success-saga").headers["Location"]
+    first = page.get(f"/fragments{saga_page}")
+    Operations(orchestrator).cancel(saga_page.rsplit("/", 1)[1], "the guest left")
+    again = page.get(f"/fragments{saga_page}", headers={"If-None-Match": first.headers["ETag"]})
+    assert again.status_code == 200 and again.text != first.text
 
 
 def test_ping_answers(page: FlaskClient) -> None:

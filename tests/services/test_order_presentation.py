@@ -109,22 +109,28 @@ def show(tmp_path: Path) -> Iterator[Callable[[SagaDetails], FlaskClient]]:
 
 
 def test_what_others_wrote_is_shown_as_text(show: Callable[[SagaDetails], FlaskClient]) -> None:
-    failing = replace(a_step("create_ticket", "failed"), failure=REFUSAL, command=f"restaurant.{ATTACK}")
+    failing = replace(a_step("create_restaurant_ticket", "failed"), failure=REFUSAL, command=f"restaurant.{ATTACK}")
     saga = a_saga(
         "failed",
         [failing],
         [
-            happened(moment(1), "command_sent", "create_ticket", 1, {"payload": {"name": ATTACK}}),
-            happened(moment(9), "reply_failed", "create_ticket", 1, {"failure": REFUSAL}),
+            happened(moment(1), "command_sent", "create_restaurant_ticket", 1, {"payload": {"name": ATTACK}}),
+            happened(moment(9), "reply_failed", "create_restaurant_ticket", 1, {"failure": REFUSAL}),
             happened(moment(9), f"event {ATTACK}", None, None, {"reason": ATTACK}),
         ],
     )
     other_failure = {**REFUSAL, "message": f"another {ATTACK}"}
-    page = show(replace(saga, failure=other_failure, failed_step="create_ticket"))
+    page = show(replace(saga, failure=other_failure, failed_step="create_restaurant_ticket"))
     for path in ("/", f"/sagas/{SAGA_ID}", f"/fragments/sagas/{SAGA_ID}"):
         html = page.get(path).text
         assert "Ramen &lt;script&gt;" in html
         assert "<script>alert" not in html and "' onload" not in html
+    drawing = html_of_the_drawing(page.get(f"/sagas/{SAGA_ID}").text)
+    assert "no &lt;script&gt;" in drawing
+
+
+def html_of_the_drawing(html: str) -> str:
+    return html.partition('<svg class="sagas-diagram"')[2].partition("</svg>\n")[0]
 
 
 @pytest.mark.parametrize("status", list(SagaStatus))
@@ -158,6 +164,52 @@ def test_rejecting_the_order_does_not_read_as_done_while_the_order_is_fine() -> 
     shown = presentation.saga_page(a_saga("succeeded", steps, []), None)
     assert [step.badge.text for step in shown.steps] == ["Only if the order fails", "Done"]
     assert [step.kind_text for step in shown.steps] == ["acts only when undoing", "can be undone"]
+
+
+@pytest.mark.parametrize(
+    ("work", "more", "place"),
+    [
+        ("choice", {"chosen": "cheap"}, "chose cheap"),
+        ("choice", {}, "a choice"),
+        ("signal", {"until": moment(0)}, "waits for a signal until 03:04:05 UTC"),
+        ("sleep", {}, "lets time pass"),
+        ("command", {"command": "kitchen.create"}, "kitchen"),
+        (
+            "command",
+            {"command": "sagas.run_child.ShipSaga", "child": "ShipSaga", "child_id": "0192"},
+            "saga ShipSaga 0192",
+        ),
+        ("local", {}, "order_service itself"),
+    ],
+)
+def test_each_kind_of_step_says_what_it_does(work: str, more: dict[str, Any], place: str) -> None:
+    step = replace(a_step("create_ticket"), command=None, work=work)
+    shown = presentation.saga_page(a_saga("running", [replace(step, **more)], []), None)
+    assert shown.steps[0].place == place
+
+
+@pytest.mark.parametrize(
+    ("event", "detail", "text", "note"),
+    [
+        ("choice_made", {"chosen": "cheap"}, "Chosen", "cheap"),
+        ("waiting_for_signal", {}, "Waits for a signal", ""),
+        ("signal_received", {"payload": {"by": "Ann"}, "early": True}, "Signal received", "it came early and is kept"),
+        ("sleeping", {"until": START.timestamp() + 90}, "Sleeps", "for 1 min 30 s"),
+        ("command_sent", {"awaited": False}, "Command sent", "nobody waits for an answer"),
+    ],
+)
+def test_each_event_has_words(event: str, detail: dict[str, Any], text: str, note: str) -> None:
+    history = [happened(moment(0), event, "create_ticket", 1, detail)]
+    (shown,) = presentation.saga_page(a_saga("running", [a_step("create_ticket")], history), None).history
+    assert (shown.badge.text, shown.note) == (text, note)
+
+
+def test_a_saga_whose_class_is_gone_has_a_page_without_a_picture(
+    show: Callable[[SagaDetails], FlaskClient],
+) -> None:
+    saga = replace(a_saga("running", [a_step("create_ticket")], []), saga="OldSaga")
+    page = show(saga).get(f"/sagas/{SAGA_ID}")
+    assert page.status_code == 200 and "sagas-diagram" not in page.text
 
 
 def test_a_step_that_changed_nothing_is_not_called_undone() -> None:

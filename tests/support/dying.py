@@ -2,16 +2,19 @@
 
 MOMENT is `before_publish` (its transaction is committed, nothing is sent), `amid_publish` (half of the batch is sent)
 or `after_publish` (sent and confirmed, the messages that caused it not acknowledged); TASK is the name of a task that
-is being published then. With the service `launch` it is not a worker that dies but the process that starts a saga.
+is being published then. SERVICE is the package whose `worker` module holds the app; with `launch` it is not a worker
+that dies but the process that starts a saga.
 """
 
 import importlib
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 
+from local_stack.plan import CHECKOUT
 from sagas_framework.transport.publisher import Publisher
 from sagas_framework.transport.wire import OutgoingMessage
 
@@ -28,6 +31,16 @@ def die_at(moment: str, task: str) -> None:
         publish(self, messages)
 
     Publisher.publish = publish_or_die  # type: ignore[method-assign]
+
+
+def start_dying(environment: Mapping[str, str], moment: str, task: str, service: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.support.dying", moment, task, service],
+        cwd=CHECKOUT,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def main(moment: str, task: str, service: str) -> None:

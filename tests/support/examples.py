@@ -2,10 +2,11 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,17 +23,30 @@ def as_printed(example: str) -> tuple[str, str]:
 
 
 @contextmanager
-def started(example: str) -> Iterator[subprocess.Popen[str]]:
-    """The README's command as a process, in a temporary folder of its own: nothing may be left in it afterwards."""
-    program, *arguments = as_printed(example)[0].split()
-    assert program == ".venv/bin/python", program
+def own_surroundings() -> Iterator[tuple[dict[str, str], Path]]:
+    """An environment in which nobody has chosen anything yet, and the folder where its temporary files lie."""
     chosen = {key: value for key, value in os.environ.items() if not key.endswith(OWN_CHOICES)}
     # Not pytest's tmp_path: its long names would not fit into the address of a unix socket.
     with tempfile.TemporaryDirectory(prefix="x-") as directory:
+        yield {**chosen, "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'app_common'}", "TMPDIR": directory}, Path(directory)
+
+
+def as_arguments(command: str) -> list[str]:
+    """What a README writes for the checkout's environment, for the one in which the tests run."""
+    program, *arguments = shlex.split(command)
+    assert program == ".venv/bin/python", command
+    return [sys.executable, *arguments]
+
+
+@contextmanager
+def started(example: str, extra: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
+    """The README's command as a process; nothing of it may be left afterwards."""
+    command, _ = as_printed(example)
+    with own_surroundings() as (environment, directory):
         with subprocess.Popen(
-            [sys.executable, *arguments],
+            as_arguments(command),
             cwd=CHECKOUT,
-            env={**chosen, "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'app_common'}", "TMPDIR": directory},
+            env={**environment, **(extra or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -42,13 +56,13 @@ def started(example: str) -> Iterator[subprocess.Popen[str]]:
                 yield process
             finally:
                 process.kill()
-        assert list(Path(directory).iterdir()) == []
+        assert list(directory.iterdir()) == []
 
 
-def run_example(example: str) -> str:
+def run_example(example: str, extra: Mapping[str, str] | None = None) -> str:
     """What the README's command prints."""
-    with started(example) as process:
+    with started(example, extra) as process:
         output, complaints = process.communicate()
-    assert process.returncode == 0, complaints
+    assert process.returncode == 0, complaints + output
     assert "Traceback" not in complaints
     return output

@@ -67,16 +67,7 @@ class System(Workers):
         return worker_command(worker.partition("#")[0])
 
     def start_all(self, workers: Sequence[str] = SERVICES) -> None:
-        """Starts them side by side and waits until all are ready."""
-        before = {worker: self.times_ready(worker) for worker in workers}
-        for worker in workers:
-            self.start(worker, wait=False)
-        for worker in workers:
-            self.wait_until(
-                lambda worker=worker: self.times_ready(worker) > before[worker],  # type: ignore[misc]
-                READY_SECONDS,
-                lambda worker=worker: self.log(worker),  # type: ignore[misc]
-            )
+        super().start_all(workers)
 
     def close(self) -> None:
         self.kill_all()

@@ -44,6 +44,18 @@ class Workers:
         if wait:
             self.wait_until(lambda: self.times_ready(worker) > seen, READY_SECONDS, lambda: self.log(worker))
 
+    def start_all(self, workers: Sequence[str]) -> None:
+        """Starts them side by side and waits until all are ready."""
+        before = {worker: self.times_ready(worker) for worker in workers}
+        for worker in workers:
+            self.start(worker, wait=False)
+        for worker in workers:
+            self.wait_until(
+                lambda worker=worker: self.times_ready(worker) > before[worker],  # type: ignore[misc]
+                READY_SECONDS,
+                lambda worker=worker: self.log(worker),  # type: ignore[misc]
+            )
+
     def kill(self, worker: str) -> None:
         process = self._processes.pop(worker)
         process.kill()

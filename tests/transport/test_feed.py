@@ -9,9 +9,11 @@ from unittest import mock
 import pytest
 from kombu import Connection
 from kombu.asynchronous import Hub
+from redis.lock import Lock
 
 from sagas_framework import Broker
 from sagas_framework.transport import feed
+from sagas_framework.transport.celery_app import REDIS_RESTORE_LOCK_SECONDS
 from sagas_framework.transport.delivery import Delivery
 from sagas_framework.transport.inbox import Inbox
 from sagas_framework.transport.wire import OutgoingMessage
@@ -257,6 +259,16 @@ def test_a_worker_that_dies_inside_the_script_loses_nothing(redis: Broker) -> No
     assert waiting(redis) == []
     come_back(redis)
     assert sorted(waiting(redis)) == [(one, True) for one in numbered(10)]
+
+
+@pytest.mark.redis
+def test_a_worker_that_dies_while_it_restores_does_not_keep_the_others_from_it_for_long(redis: Broker) -> None:
+    """kombu's lock would stay for five minutes, and nothing of any dead worker would be delivered again meanwhile."""
+    with worker_on(redis) as worker:
+        qos, client = worker.task_consumer.channel.qos, worker.task_consumer.channel.client
+        with mock.patch.object(Lock, "release"):  # it does not come to that
+            qos.restore_visible(interval=1)
+        assert 0 < client.ttl(qos.unacked_mutex_key) <= REDIS_RESTORE_LOCK_SECONDS
 
 
 @pytest.mark.redis

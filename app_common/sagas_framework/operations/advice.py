@@ -34,7 +34,7 @@ def advice_for(saga: SagaDetails, now: datetime) -> list[Advice]:
         text = f"it has been due for {seconds:.0f} s and no worker of the orchestrator has looked after it"
         advice.append(Advice(text, "sagas doctor"))
     advice += [_when_waited_for(saga.id, step) for step in saga.steps if step.waits_for_signal]
-    return advice + _when_silent(step for step in saga.steps if step.asks)
+    return advice + _when_silent(step for step in saga.steps if step.asks and not step.stuck)
 
 
 def _when_stuck(saga: SagaDetails) -> list[Advice]:

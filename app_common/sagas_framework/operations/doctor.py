@@ -164,8 +164,8 @@ def _silence(connection: Connection, definitions: Mapping[str, Definition]) -> F
         definition = definitions.get(saga)
         children = definition.children if definition else {}
         for name, step in SagaState.from_json(state).steps.items():
-            if name in children:
-                continue  # it answers at its own end: that its parent asks meanwhile says nothing of a queue
+            if name in children or step.stuck:
+                continue  # a child answers at its own end; what is stuck has been answered
             if step.awaited is not None and step.awaited.asks >= MANY_ASKS:
                 silent[_queue(definition, name, step)] += 1
     if not silent:

@@ -18,16 +18,23 @@ def situation_of(saga_id: str, state: SagaState, known: Definition | None) -> st
     """One line: what it waits for, or why it stopped. Nothing for a saga that has succeeded."""
     if state.ended:
         return _failed_at(state) if state.failure else ""
-    stuck = _few([f"{_doing(name, step)} failed: {_why(step)}" for name, step in state.steps.items() if step.stuck])
+    steps = _in_order(state, known)
+    stuck = _few([f"{_doing(name, step)} failed: {_why(step)}" for name, step in steps if step.stuck])
     if state.closing_failure is not None:
         stuck.append(f"the hook at its end failed: {reason_of(state.closing_failure.to_json())}")
     if state.overdue:
         stuck.append("its deadline passed after the point of no return")
     if state.failing and stuck and state.failure:
         stuck.append(f"it was undone because of {_failed_at(state)}")
-    waiting = [_waiting(saga_id, name, step, known) for name, step in state.steps.items()]
+    waiting = [_waiting(saga_id, name, step, known) for name, step in steps]
     told = stuck or [*_halted(state), *_few([line for line in waiting if line])]
     return "; ".join(["paused", *told] if state.paused else told)
+
+
+def _in_order(state: SagaState, known: Definition | None) -> list[tuple[str, StepState]]:
+    """As they were written: the database gives them back in an order of its own."""
+    names = state.steps if known is None else [name for name in known.nodes if name in state.steps]
+    return [(name, state.steps[name]) for name in names]
 
 
 def _failed_at(state: SagaState) -> str:

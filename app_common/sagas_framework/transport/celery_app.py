@@ -16,6 +16,8 @@ BATCH_PREFETCH = 200
 HANDLER_THREADS = 4
 HANDLER_PREFETCH_PER_THREAD = 4
 REDIS_RESTORE_INTERVAL_SECONDS = 1
+REDIS_RESTORE_LOCK_SECONDS = 5
+"""A worker that is killed while it looks for dead workers' messages leaves its lock: kombu's own stays 300 seconds."""
 GARBAGE_THRESHOLD = 20_000
 """A batch makes many objects and drops them all: looking for cycles every 700 of them, as Python does, finds none."""
 DEFAULT_VISIBILITY_TIMEOUT_SECONDS = 300.0
@@ -70,6 +72,7 @@ class Broker:
                 "visibility_timeout": self.visibility_timeout_seconds,
                 "unacked_restore_interval": REDIS_RESTORE_INTERVAL_SECONDS,
                 "unacked_restore_throttle": 1,
+                "unacked_mutex_expire": REDIS_RESTORE_LOCK_SECONDS,
                 "priority_steps": [0],
             }
         return {"confirm_publish": True} if self.confirms else {}

@@ -41,7 +41,7 @@ _CLASSES = {
     "skipped": "fill:#f4f4f2,stroke:#b7bdc3,color:#6b747c,stroke-dasharray:4 3",
     "pivot": "stroke-width:4px",
 }
-_SPOKEN = re.compile(r"[^\w .,:]")
+_SPOKEN = re.compile(r"[^\w .,:-]")
 
 
 def mermaid(definition: Definition, steps: Mapping[str, StepView] | None = None) -> str:
@@ -54,14 +54,14 @@ def mermaid(definition: Definition, steps: Mapping[str, StepView] | None = None)
     begin = drawing.node(_SMALL, "begin")
     ends = drawing.sequence(scene(definition, steps), [(begin, "-->")])
     drawing.join(ends, drawing.node(_SMALL, "end"))
-    spoken = [
-        f"accTitle: {_SPOKEN.sub(' ', definition.name)}",
-        f"accDescr: {_SPOKEN.sub(' ', summary(definition, steps))}",
-    ]
-    return (
-        "\n".join(["flowchart TD", *(f"    {line}" for line in (*spoken, *drawing.lines, *drawing.class_lines()))])
-        + "\n"
-    )
+    spoken = [f"accTitle: {_spoken(definition.name)}", f"accDescr: {_spoken(summary(definition, steps))}"]
+    lines = (*spoken, *drawing.lines, *drawing.class_lines())
+    return "\n".join(["flowchart TD", *(f"    {line}" for line in lines), ""])
+
+
+def _spoken(text: str) -> str:
+    """For those who do not see the picture; to the end of the line, in letters alone. It must not be empty."""
+    return " ".join(_SPOKEN.sub(" ", text).split()) or "a saga"
 
 
 End = tuple[str, str]
@@ -119,7 +119,7 @@ class _Drawing:
 
     def _split(self, split: Split, ends: Sequence[End]) -> list[End]:
         if split.gate is None:
-            begin = self.node(_SMALL, "all", "stops at a failure" if split.fail_fast else "")
+            begin = self.node(_SMALL, "all", "fail fast" if split.fail_fast else "")
         else:
             begin = self._box(split.gate)
         self.join(ends, begin)

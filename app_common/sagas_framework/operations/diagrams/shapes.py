@@ -13,13 +13,13 @@ from sagas_framework.operations.diagrams.text import cut, escaped, in_lines, wid
 NAME_SIZE = 13
 FACT_SIZE = 11
 BOLD = 1.16  # so much wider
-BOX_WIDTH = 232
+BOX_WIDTH = 244
 INSET = 12  # from a box's edge to what it says
 TEXT_WIDTH = BOX_WIDTH - 2 * INSET
 NAME_HEIGHT = 26
 FACT_HEIGHT = 16
 MARK_HEIGHT = 19
-GATE_WIDTH, GATE_HEIGHT = 232, 84
+GATE_WIDTH, GATE_HEIGHT = 244, 84
 GATE_TEXT_WIDTH = 128
 LABEL_HEIGHT = 22
 ARROW_HEIGHT = 7

@@ -1,0 +1,1 @@
+"""Booking a parking slot: README.md says what this shows."""

@@ -1,0 +1,1 @@
+"""Charges cards, and gives back."""

@@ -1,0 +1,1 @@
+"""Takes in bookings, and orchestrates what the other two do for them."""

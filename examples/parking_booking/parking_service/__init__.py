@@ -1,0 +1,1 @@
+"""Knows the slots, and who has which."""

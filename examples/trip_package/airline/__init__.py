@@ -1,0 +1,1 @@
+"""Sells seats, and never runs out of them."""

@@ -1,0 +1,1 @@
+"""Sells tickets to tourists, as many as they like."""

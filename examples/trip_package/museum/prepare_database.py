@@ -1,0 +1,9 @@
+"""python -m examples.trip_package.museum.prepare_database"""
+
+from examples.trip_package.museum.models import Base
+from examples.trip_package.museum.worker import participant
+from sagas_framework import upgrade_database
+
+if __name__ == "__main__":
+    assert participant.engine is not None  # the worker gives it a database
+    upgrade_database(participant.engine, Base.metadata)
