@@ -95,7 +95,8 @@ def check(definition: Definition, order: Order, before: SagaState, given: Input,
         if isinstance(effect, (Call, Publish, Dispatch)) and effect.step is not None and not hook:
             assert phase_of(state, effect.step) is not Phase.SKIPPED, f"{effect.step} was left out"
     for name in set(before.signals) - set(state.signals):
-        assert state.ended or phase_of(state, name) in (Phase.CONFIRMING, Phase.DONE), f"the signal {name} was lost"
+        taken = phase_of(state, name) not in (Phase.WAITING, Phase.ACTING)
+        assert state.ended or taken, f"the signal {name} was lost"
     _check_point_of_no_return(definition, state)
 
 

@@ -205,3 +205,19 @@ def test_nothing_is_sent_for_a_step_whose_saga_turned_round_while_it_was_called(
     play.start()
     assert play.status() is SagaStatus.FAILED and not play.commands
     assert play.phases("mail", "b") == [Phase.SKIPPED, Phase.SKIPPED]
+
+
+def test_nor_while_the_saga_only_waits_for_other_branches_to_finish() -> None:
+    lost = parallel(local("a"), remote("b"), remote("mail", awaited=False), fail_fast=True)
+    play = Play(parallel(lost, remote("far")))
+    play.raising = {("a", UserCode.ACTION)}
+    play.start()
+    assert [sent.step for sent in play.commands] == ["far"] and play.status() is SagaStatus.RUNNING
+    assert play.phases("b", "mail") == [Phase.SKIPPED, Phase.SKIPPED]
+
+
+def test_what_was_done_to_wait_for_a_signal_is_undone_though_nobody_waited() -> None:
+    play = Play(parallel(local("a"), approval(compensation=nothing), fail_fast=True))
+    play.raising = {("a", UserCode.ACTION)}
+    play.start()
+    assert play.log == [("do", "approval"), ("undo", "approval")]
