@@ -164,14 +164,16 @@ CHILD_FAILS = [("before_publish", f"{RUN_CAR}.response.failure")]
 ASKED_BEFORE_ITS_ANSWER = {"offer"}
 """The due loop sends a first command once more after two seconds."""
 AFTER_TIME_OR_A_SIGNAL = {"insurance", "payment"}
+ASK_AGAIN_AFTER_SECONDS = {"embedded": 20.0, "servers": 600.0}
+"""On Redis a message may be lost whose worker dies, by another thread's hand, just after popping it (design rule 6)."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_journey_goes_on_after_a_death_at_every_line(kind: str, tmp_path: Path) -> None:
-    """Design rules 5 to 7. Asking again is set to ten minutes, but where no message is left that could come again."""
+    """Design rules 5 to 7. On RabbitMQ only what no message is left for is asked again: the rest the broker brings."""
     random = Random(1)
     planned, words = [], list[Word]()
-    with journeys(kind, tmp_path, ask_again_after_seconds=600.0) as system:
+    with journeys(kind, tmp_path, ASK_AGAIN_AFTER_SECONDS[kind]) as system:
         system.toy.start(AGENCY, wait=False)
         for ends_at, deaths in (("", FORWARD), ("payment", BACKWARD), ("insurance", CHILD_FAILS)):
             journey, its_words = plan(system, random, ends_at)
@@ -183,7 +185,8 @@ def test_a_journey_goes_on_after_a_death_at_every_line(kind: str, tmp_path: Path
         live_until(system, words)
         assert_all_ended_as_planned(system, planned)
         asked_again = {step for _, _, step in system.events("asked_again")}
-        assert AFTER_TIME_OR_A_SIGNAL <= asked_again <= AFTER_TIME_OR_A_SIGNAL | ASKED_BEFORE_ITS_ANSWER
+        assert asked_again >= AFTER_TIME_OR_A_SIGNAL
+        assert kind == "embedded" or asked_again <= AFTER_TIME_OR_A_SIGNAL | ASKED_BEFORE_ITS_ANSWER
         assert system.kept() == []
 
 
