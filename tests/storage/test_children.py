@@ -1,7 +1,7 @@
 """A saga that is another's step: asked for by a command, remembered as an instance, its end is the reply."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import pytest
 from sqlalchemy import Engine
@@ -13,6 +13,9 @@ from sagas_framework import (
     Command,
     DefinitionError,
     Failure,
+    FailureKind,
+    Refusal,
+    RetryPolicy,
     Saga,
     Sleep,
     StepContext,
@@ -22,7 +25,7 @@ from sagas_framework import (
 )
 from sagas_framework.definition.checks import refuse_bad_children
 from sagas_framework.definition.compiler import compile_saga
-from sagas_framework.engine.protocol import Cancel, Signal
+from sagas_framework.engine.protocol import Cancel, Retry, Signal
 from sagas_framework.storage.schema import outbox
 from sagas_framework.transport.wire import OutgoingMessage
 from sagas_framework.vocabulary.identity import child_saga_id
@@ -58,6 +61,7 @@ class ShipParcel(Saga[Parcel]):
             PACK,
             action=lambda parcel, step: {"number": parcel.number},
             on_success=packed,
+            retry=RetryPolicy(max_attempts=1),
             compensation=send(UNPACK, lambda parcel, step: {"number": parcel.number}),
         ),
     )
@@ -80,6 +84,29 @@ class PlaceOrder(Saga[Order]):
     steps = (
         child_saga("ship", ShipParcel, parcel_of, on_success=remember, on_failure=told),
         AsyncStep("bill", BILL, action=lambda order, step: {}),
+    )
+
+
+class PatientOrder(Saga[Order]):
+    response_queue = "orders.replies"
+    steps = (
+        child_saga("ship", ShipParcel, parcel_of, retry=RetryPolicy(max_attempts=3, initial_delay_seconds=0.0)),
+        AsyncStep("bill", BILL, action=lambda order, step: {}),
+    )
+
+
+class Troubled(Saga[Order]):
+    """What happens meanwhile is a test's business."""
+
+    response_queue = "orders.replies"
+    meanwhile: ClassVar[Any] = None
+    steps = (
+        AsyncStep(
+            "bill",
+            BILL,
+            action=lambda order, step: {},
+            on_success=lambda order, reply, step: Troubled.meanwhile(order, reply, step),
+        ),
     )
 
 
@@ -192,6 +219,61 @@ def test_a_child_that_is_undone_before_it_was_asked_for_never_begins(bench: Benc
     bench.handle(delivery_of(said))
     assert bench.status(parent) == "failed"
     assert bench.status(child_saga_id(parent, "ship", 1)) == "failed"
+
+
+def test_a_second_attempt_that_is_undone_before_it_was_asked_for_never_begins_either(engine: Engine) -> None:
+    bench = Bench(engine, PatientOrder, ShipParcel)
+    parent = bench.started(PatientOrder, Order(7))
+    (run,) = bench.publisher.take()
+    bench.handle(delivery_of(run))
+    (pack,) = bench.publisher.take()
+    busy = Failure("Busy", "not now", kind=FailureKind.TRANSIENT)
+    bench.handle(answer(pack, busy))
+    (said,) = bench.publisher.take()
+    bench.handle(delivery_of(said))
+    *_, second = bench.due_now(parent)
+    bench.act(parent, Cancel(1.0, "changed their mind"))
+    *_, undo = bench.due_now(parent)
+    bench.handle(delivery_of(undo))
+    (said,) = bench.publisher.take()
+    bench.handle(delivery_of(said))
+    bench.handle(delivery_of(second, redelivered=True))  # what a dead worker held
+    assert bench.publisher.take() == []
+    assert bench.status(parent) == bench.status(child_saga_id(parent, "ship", 2)) == "failed"
+
+
+def test_asking_again_for_a_child_sends_nothing_of_the_childs_again(bench: Bench) -> None:
+    _, run, _ = begun(bench)
+    bench.handle(delivery_of(replace(run, correlation={**(run.correlation or {}), "again": True})))
+    assert bench.publisher.take() == []
+
+
+def test_a_command_for_a_child_that_kills_its_workers_leaves_its_parent_to_the_operator(bench: Bench) -> None:
+    parent = bench.started(PlaceOrder, Order(7))
+    (run,) = bench.publisher.take()
+    work = bench.replies.apply([], [delivery_of(run, redelivered=True)])
+    assert work.outgoing == [] and [row["message_id"] for row in bench.kept()] == [run.id]
+    assert bench.status(parent) == "needs_attention"
+    bench.act(parent, Retry(1.0, "the bug is mended"))
+    assert [message.id for message in bench.due_now(parent)] == [run.id]
+
+
+def test_who_comes_second_to_make_a_child_finds_the_firsts(postgresql_engine: Engine) -> None:
+    """In a batch that runs with savepoints, in which another saga's reply is handled as if nothing had happened."""
+    first, second = (Bench(postgresql_engine, PlaceOrder, ShipParcel, Troubled) for _ in range(2))
+    first.started(PlaceOrder, Order(7))
+    (run,) = first.publisher.take()
+    troubled = first.started(Troubled, Order(8))
+    (bill,) = first.publisher.take()
+
+    def meanwhile(order: Order, reply: Any, step: StepContext) -> None:
+        if second.publisher.take() == []:
+            second.handle(delivery_of(run))
+        raise Refusal("no")
+
+    Troubled.meanwhile = meanwhile
+    first.handle(answer(bill, {}), delivery_of(run))
+    assert first.kept() == [] and first.status(troubled) == "failed"
 
 
 def test_a_command_for_a_child_that_does_not_say_whose_it_is_is_kept(bench: Bench) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import IntegrityError
 
 from sagas_framework.definition.graph import Definition
 from sagas_framework.definition.steps import AsyncStep
@@ -187,9 +188,12 @@ class _Batch:
         opened: dict[str, Instance] = {}
         try:
             with self._session.begin_nested():
+                self._session.connection()  # the savepoint is there only now, and what is written goes past the session
                 work = self._apply(arrival, stored, opened, Care.SAVEPOINTS)
                 self._write(opened.values(), work.history)
         except Exception as error:
+            if isinstance(error, IntegrityError) and self._has_come_to_be(arrival, stored):
+                return self._apply_alone(arrival, stored)
             if is_bad_weather(error) or (arrival.delivery is None and not isinstance(arrival.entry, Tick)):
                 raise
             logger.exception("saga %s: %s could not be applied", arrival.saga_id, type(arrival.entry).__name__)
@@ -197,6 +201,14 @@ class _Batch:
         for row in instances.lock(self._connection, opened):  # a later arrival of this batch builds on what is written
             stored[row.id] = row
         return work
+
+    def _has_come_to_be(self, arrival: Arrival, stored: dict[str, StoredInstance]) -> bool:
+        """Another worker was faster to make the same child: that one is meant."""
+        if not isinstance(arrival, Summoning):
+            return False
+        known = len(stored)
+        stored |= {row.id: row for row in instances.lock(self._connection, arrival.ids)}
+        return len(stored) > known
 
     def _set_aside(self, arrival: Arrival, error: Exception) -> Work:
         if isinstance(arrival.entry, Tick):

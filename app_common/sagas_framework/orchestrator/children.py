@@ -7,7 +7,7 @@ attempt, so that no table says whose child it is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sagas_framework.definition.graph import Definition
@@ -41,13 +41,11 @@ class Summoning(Arrival):
     def instance_of(self, known: Mapping[str, Instance], definition: Definition) -> Instance:
         """The child that this command is about, or a new one."""
         found = next((known[id_] for id_ in self.candidates if id_ in known), None)
-        if found is None or (self._asks_anew and found.id != self.saga_id and _has_failed(found)):
+        # One that was rolled back is not the attempt that is meant, not even when that is to be undone: its command may
+        # still be on its way, and must find that it comes too late.
+        if found is None or (found.id != self.saga_id and _has_failed(found)):
             return Instance.new(definition, self.saga_id, self.data)
         return found
-
-    @property
-    def _asks_anew(self) -> bool:
-        return isinstance(self.entry, Summons) and self.entry.direction is Direction.ACTION
 
 
 def _has_failed(instance: Instance) -> bool:
@@ -76,9 +74,10 @@ def read_summons(delivery: Delivery, saga: str, now: float) -> Summoning | Kept:
     candidates = tuple(child_saga_id(parent, place.step, number) for number in attempts)
     entry = Summons(
         now,
-        Asked(delivery.task, delivery.message_id, place.to_header()),
+        Asked(delivery.task, delivery.message_id, replace(place, again=False).to_header()),
         place.direction,
-        redelivered=delivery.redelivered or delivery.tried_before or place.again,
+        # Not where it is merely asked again: what the child awaits is asked again by the child's own times.
+        redelivered=delivery.redelivered or delivery.tried_before,
     )
     data = payload if place.direction is Direction.ACTION else {}
     return Summoning(candidates[0], entry, delivery, saga, data, candidates)

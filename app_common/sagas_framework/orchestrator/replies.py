@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from sagas_framework.delivery.batches import Batches
 from sagas_framework.delivery.kept import kept_of
 from sagas_framework.delivery.suspects import POISON
-from sagas_framework.engine.protocol import Reply, Unhandled
+from sagas_framework.engine.protocol import Reply, Summons, Unhandled
 from sagas_framework.orchestrator.advance import Advancer
 from sagas_framework.orchestrator.children import read_summons
 from sagas_framework.orchestrator.instance import Arrival, Work
@@ -103,8 +103,15 @@ def _kind_of(correlation: Correlation | None) -> FailureKind:
 
 
 def _unhandled(read: Arrival | Kept) -> list[Arrival]:
-    """The saga learns that its reply is with the operator: it would otherwise ask for it again, for ever."""
-    if not isinstance(read, Arrival) or not isinstance(read.entry, Reply):
+    """The saga learns that its reply is with the operator: it would otherwise ask for it again, for ever. So does the
+    saga whose child is asked for or undone."""
+    if not isinstance(read, Arrival):
         return []
     failure = Failure("ReplyKillsItsWorker", f"{POISON}; `sagas kept list` shows it, `sagas retry` asks for it again")
-    return [Arrival(read.saga_id, Unhandled(read.entry.now, read.entry.in_reply_to, failure), read.delivery)]
+    entry = read.entry
+    if isinstance(entry, Summons):
+        parent, asked = str(entry.asked.place["saga"]), entry.asked.message_id
+        return [Arrival(parent, Unhandled(entry.now, asked, failure), read.delivery)]
+    if isinstance(entry, Reply):
+        return [Arrival(read.saga_id, Unhandled(entry.now, entry.in_reply_to, failure), read.delivery)]
+    return []
