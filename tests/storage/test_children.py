@@ -258,14 +258,18 @@ def test_a_command_for_a_child_that_kills_its_workers_leaves_its_parent_to_the_o
     assert [message.id for message in bench.due_now(parent)] == [run.id]
 
 
-def test_who_comes_second_to_make_a_child_finds_the_firsts(postgresql_engine: Engine) -> None:
+@pytest.mark.parametrize("asked_to", ["run", "undo"])
+def test_who_comes_second_to_make_a_child_finds_the_firsts(postgresql_engine: Engine, asked_to: str) -> None:
     """In a batch that runs with savepoints, in which another saga's reply is handled as if nothing had happened."""
     first, second = (Bench(postgresql_engine, PlaceOrder, ShipParcel, Troubled) for _ in range(2))
-    first.started(PlaceOrder, Order(7))
+    parent = first.started(PlaceOrder, Order(7))
     (run,) = first.publisher.take()
+    command = run
+    if asked_to == "undo":
+        first.act(parent, Cancel(1.0, "changed their mind"))
+        *_, command = first.due_now(parent)
     troubled = first.started(Troubled, Order(8))
     (bill,) = first.publisher.take()
-
     tries = iter(("the fast one, whose batch is run again with savepoints", "the careful one"))
 
     def meanwhile(order: Order, reply: Any, step: StepContext) -> None:
@@ -274,8 +278,9 @@ def test_who_comes_second_to_make_a_child_finds_the_firsts(postgresql_engine: En
         raise Refusal("no")
 
     Troubled.meanwhile = meanwhile
-    first.handle(answer(bill, {}), delivery_of(run))
+    first.handle(answer(bill, {}), delivery_of(command))
     assert first.kept() == [] and first.status(troubled) == "failed"
+    assert first.status(child_saga_id(parent, "ship", 1)) == ("running" if asked_to == "run" else "compensating")
 
 
 def test_a_command_for_a_child_that_does_not_say_whose_it_is_is_kept(bench: Bench) -> None:
