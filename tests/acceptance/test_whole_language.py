@@ -29,9 +29,9 @@ END_SECONDS = 120.0
 
 # ---- killed at random ------------------------------------------------------------------------------------------------
 
-JOURNEYS = 40
-KILLS = 8
-EVENTS_BETWEEN_KILLS = (20, 150)
+JOURNEYS = 24
+KILLS = 5
+EVENTS_BETWEEN_KILLS = (20, 100)
 WORKERS = [ORCHESTRATOR, f"{ORCHESTRATOR}#2", AGENCY]
 
 WHERE_IT_ENDS = ["", "", "hotel", "insurance", "approval", "payment", "cancelled", "cancelled early"]

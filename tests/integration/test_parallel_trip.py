@@ -9,8 +9,8 @@ import pytest
 from tests.support.trips import AGENCY, PROVIDERS, SERVICES, Trips, assert_coherent, trips_system
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # what hangs fails by the limits inside
-TRIPS = 120
-ROOMS = 60
+TRIPS = 60
+ROOMS = 30
 """Fewer than trips: for some the hotel is full."""
 
 DEATHS = {
