@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sagas_framework.engine import backward, forward
 from sagas_framework.engine.protocol import Answer, UserCode
-from sagas_framework.engine.state import NOT_IN_FORCE, PASSED, UNDER_WAY, Phase, SagaStatus
+from sagas_framework.engine.state import NOT_IN_FORCE, PASSED, Phase, SagaStatus
 from sagas_framework.engine.walk import Walk
 from sagas_framework.vocabulary.command import Failure
 from sagas_framework.vocabulary.identity import Direction
@@ -17,7 +17,7 @@ def go_on(walk: Walk) -> None:
     if walk.saga.paused or walk.saga.ended or not walk.settled:
         return
     _look_round(walk)
-    if walk.saga.halted and not any(step.phase in UNDER_WAY for step in walk.steps.values()):
+    if any(not backward.waits_for_others(walk, halted) for halted in walk.saga.halted):
         first = walk.saga.halted[0]
         backward.fail(walk, first, walk.step(first).failure or Failure("UnknownFailure", ""))
         _look_round(walk)
