@@ -377,6 +377,16 @@ def test_a_saga_that_this_process_does_not_know_is_kept_and_harms_nobody(bench: 
     assert bench.status(quiet_id) == "running"
 
 
+def test_a_reply_for_a_saga_that_has_lost_a_step_is_kept_and_told_which_step_it_is(bench: Bench) -> None:
+    saga_id, command = started(bench)
+    steps = {"approve by hand": {"phase": "done"}} | bench.row(saga_id)["state"]["steps"]
+    state = {**bench.row(saga_id)["state"], "steps": steps}
+    with bench.engine.begin() as connection:
+        connection.execute(update(instances).where(instances.c.id == saga_id).values(state=state))
+    bench.handle(answer(command, TICKET))
+    assert "has no step approve by hand any more" in bench.kept()[0]["reason"]
+
+
 @pytest.mark.parametrize("value", ["a \x00 in it", "half a pair \ud83d"])
 def test_an_error_message_that_no_database_can_hold_fails_its_step_and_nothing_else(bench: Bench, value: str) -> None:
     saga_id, command = started(bench)
