@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from unittest import mock
@@ -358,6 +359,17 @@ def test_a_reply_without_our_header_is_correlated_by_its_parent_id(bench: Bench)
     saga_id, command = started(bench)
     bench.handle(wild([[saga_id, TICKET], {}, {}], parent_id=command.id))
     assert bench.publisher.tasks() == ["bank.charge"]
+
+
+def test_the_hook_of_the_failure_may_return_new_data(postgresql_engine: Engine) -> None:
+    class MournedSaga(OrderSaga):
+        def on_saga_failure(self, data: OrderData, failure: Failure, step: StepContext) -> OrderData:
+            return replace(data, ticket_id=-1)
+
+    bench = Bench(postgresql_engine, MournedSaga)
+    saga_id = bench.started(MournedSaga, OrderData(1))
+    go_on(bench, bench.publisher.take()[0], Failure("Closed", "today"))
+    assert (bench.status(saga_id), bench.row(saga_id)["data"]["ticket_id"]) == ("failed", -1)
 
 
 def test_text_that_only_looks_like_an_escaped_nul_is_read(bench: Bench) -> None:
