@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from unittest import mock
@@ -360,6 +361,17 @@ def test_a_reply_without_our_header_is_correlated_by_its_parent_id(bench: Bench)
     assert bench.publisher.tasks() == ["bank.charge"]
 
 
+def test_the_hook_of_the_failure_may_return_new_data(postgresql_engine: Engine) -> None:
+    class MournedSaga(OrderSaga):
+        def on_saga_failure(self, data: OrderData, failure: Failure, step: StepContext) -> OrderData:
+            return replace(data, ticket_id=-1)
+
+    bench = Bench(postgresql_engine, MournedSaga)
+    saga_id = bench.started(MournedSaga, OrderData(1))
+    go_on(bench, bench.publisher.take()[0], Failure("Closed", "today"))
+    assert (bench.status(saga_id), bench.row(saga_id)["data"]["ticket_id"]) == ("failed", -1)
+
+
 def test_text_that_only_looks_like_an_escaped_nul_is_read(bench: Bench) -> None:
     saga_id, command = started(bench)
     go_on(bench, command, Failure("Odd", r"the text \u0000 in an error message"))
@@ -375,6 +387,16 @@ def test_a_saga_that_this_process_does_not_know_is_kept_and_harms_nobody(bench: 
     assert older.publisher.tasks() == ["bank.charge"]
     assert "does not know the saga" in bench.kept()[0]["reason"]
     assert bench.status(quiet_id) == "running"
+
+
+def test_a_reply_for_a_saga_that_has_lost_a_step_is_kept_and_told_which_step_it_is(bench: Bench) -> None:
+    saga_id, command = started(bench)
+    steps = {"approve by hand": {"phase": "done"}} | bench.row(saga_id)["state"]["steps"]
+    state = {**bench.row(saga_id)["state"], "steps": steps}
+    with bench.engine.begin() as connection:
+        connection.execute(update(instances).where(instances.c.id == saga_id).values(state=state))
+    bench.handle(answer(command, TICKET))
+    assert "has no step approve by hand any more" in bench.kept()[0]["reason"]
 
 
 @pytest.mark.parametrize("value", ["a \x00 in it", "half a pair \ud83d"])

@@ -16,8 +16,9 @@ Data = TypeVar("Data")
 class Saga(Generic[Data]):
     """Subclass it with the dataclass of its data: `class CreateOrderSaga(Saga[CreateOrderData])`.
 
-    The hooks run in the transaction that ends the saga (or that finds a compensation exhausted). A hook that raises
-    stops the saga in needs_attention; the operator's retry runs it again.
+    The hooks run in the transaction that ends the saga (or that finds a compensation exhausted). A hook of the end
+    that raises stops the saga in needs_attention; the operator's retry runs it again. That on_compensation_failure
+    raised is only written in the history: the saga needs attention already.
     """
 
     name: ClassVar[str]
@@ -35,8 +36,10 @@ class Saga(Generic[Data]):
         """Called once, when the last step has succeeded. It may return new data."""
         return None
 
-    def on_saga_failure(self, data: Data, failure: Failure, step: StepContext) -> None:
-        """Called once, when everything that was done has been undone. `step.step` is the step that failed."""
+    def on_saga_failure(self, data: Data, failure: Failure, step: StepContext) -> Data | None:
+        """Called once, when everything that was done has been undone. `step.step` is the step that failed. It may
+        return new data."""
+        return None
 
     def on_compensation_failure(self, data: Data, failure: Failure, step: StepContext) -> None:
         """Called when a compensation's retry policy is exhausted; the saga then needs attention."""

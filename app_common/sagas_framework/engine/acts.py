@@ -5,7 +5,7 @@ from __future__ import annotations
 from sagas_framework.engine import backward
 from sagas_framework.engine.clock import try_again
 from sagas_framework.engine.protocol import UserCode
-from sagas_framework.engine.state import Phase, StepState
+from sagas_framework.engine.state import Awaited, Phase, StepState
 from sagas_framework.engine.walk import Walk
 from sagas_framework.vocabulary.command import Failure, FailureKind
 
@@ -17,7 +17,7 @@ def retry(walk: Walk, reason: str) -> None:
     walk.record("operator_retry", reason=reason)
     for name, step in list(walk.steps.items()):
         if step.awaited is not None:  # stuck: its answer could not be handled. The same attempt is asked for again
-            walk.put(name, stuck=False, awaited=step.awaited._replace(ask_at=walk.now))
+            walk.put(name, stuck=False, awaited=_asked_anew(walk, step.awaited))
         elif step.stuck:
             _unstick(walk, name, step)
         elif step.retry_at is not None:
@@ -26,6 +26,11 @@ def retry(walk: Walk, reason: str) -> None:
     walk.change(overdue=False, closing_failure=None)
     if closing:
         walk.look_everywhere()
+
+
+def _asked_anew(walk: Walk, awaited: Awaited) -> Awaited:
+    """The same message, and the patience starts anew: silence from before the operator's act is held against nobody."""
+    return awaited._replace(ask_at=walk.now, asks=0, confirmed_at=None)
 
 
 def _unstick(walk: Walk, name: str, step: StepState) -> None:
@@ -67,5 +72,5 @@ def resume(walk: Walk, reason: str) -> None:
     walk.change(paused=False)
     for name, step in list(walk.steps.items()):
         if step.awaited is not None:
-            walk.put(name, awaited=step.awaited._replace(ask_at=walk.now))
+            walk.put(name, awaited=_asked_anew(walk, step.awaited))
     walk.look_everywhere()

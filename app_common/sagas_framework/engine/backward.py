@@ -5,7 +5,7 @@ from __future__ import annotations
 from sagas_framework.definition.graph import Undo
 from sagas_framework.definition.steps import StepKind
 from sagas_framework.engine.protocol import Dispatch, UserCode
-from sagas_framework.engine.state import NOT_IN_FORCE, Phase, StepState
+from sagas_framework.engine.state import NOT_IN_FORCE, UNDER_WAY, Phase, StepState
 from sagas_framework.engine.walk import Walk
 from sagas_framework.vocabulary.command import Failure
 from sagas_framework.vocabulary.identity import Direction
@@ -24,6 +24,11 @@ def turn(walk: Walk, name: str, failure: Failure) -> None:
 def may_go_on(walk: Walk, name: str) -> bool:
     """Whether a step may begin although others have failed: only where it stands beside them, and those wait for it."""
     return not walk.saga.failing and all(_is_waited_for(walk, name, failed) for failed in walk.saga.halted)
+
+
+def waits_for_others(walk: Walk, failed: str) -> bool:
+    """Whether a step that is to finish before this failed one turns the saga round is still under way."""
+    return any(step.phase in UNDER_WAY and _is_waited_for(walk, name, failed) for name, step in walk.steps.items())
 
 
 def _is_waited_for(walk: Walk, name: str, failed: str) -> bool:

@@ -20,7 +20,7 @@ def next_due(definition: Definition, state: SagaState) -> float | None:
     """When this saga must be looked at although nothing arrives for it; None: never."""
     if state.ended or state.paused:
         return None
-    times = [] if state.deadline_at is None else [state.deadline_at]
+    times = [] if state.deadline_at is None or state.failing else [state.deadline_at]
     for name, step in state.steps.items():
         times += [at for at in (step.retry_at, step.until) if at is not None]
         if step.awaited is not None and not step.stuck:
@@ -50,7 +50,8 @@ def look_at_the_clock(walk: Walk, crowded: frozenset[str]) -> None:
             _ask_again_or_give_up(walk, name, step, crowded)
         elif step.until is not None and step.until <= walk.now:
             forward.waited_long_enough(walk, name)
-    if walk.saga.deadline_at is not None and walk.saga.deadline_at <= walk.now:
+    deadline_at = walk.saga.deadline_at
+    if deadline_at is not None and deadline_at <= walk.now and not walk.saga.failing:
         _deadline_passed(walk)
 
 
@@ -92,12 +93,10 @@ def _queue_of(node: Node, step: StepState) -> str | None:
 
 
 def _deadline_passed(walk: Walk) -> None:
-    walk.change(deadline_at=None)
-    if walk.saga.failing:
-        return
+    """It stays set while the saga is undone: where a pivot that was in flight takes it forward after all, it counts."""
     walk.record("deadline_passed", walk.saga.current_step)
     if walk.past_no_return():
-        walk.change(overdue=True)
+        walk.change(deadline_at=None, overdue=True)
     else:
         seconds = walk.definition.deadline_seconds
         failure = Failure("DeadlineExceeded", f"the saga did not end within {seconds} seconds")

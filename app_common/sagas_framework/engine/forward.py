@@ -74,10 +74,7 @@ def _dispatch(walk: Walk, name: str, payload: Any) -> None:
 def _choose(walk: Walk, name: str, label: str) -> None:
     """Once and for all: what stands in the other branches is left out."""
     walk.record("choice_made", name, chosen=label)
-    for other, members in (walk.node(name).branches or {}).items():
-        for member in members:
-            if other != label:
-                walk.put(member, phase=Phase.SKIPPED)
+    walk.leave_out_all_but(label, name)
     walk.settle(name, Phase.DONE, chosen=label, failure=None)
 
 
@@ -103,7 +100,7 @@ def signalled(walk: Walk, name: str, payload: Any) -> None:
     elif name not in walk.definition.signals:
         known = ", ".join(walk.definition.signals) or "none"
         walk.refuse(f"it waits for no signal {name!r} (it has: {known})")
-    elif step.phase is Phase.ACTING and (step.dormant or step.stuck):
+    elif step.dormant or step.stuck:  # stuck on a signal that its function refused: this one takes its place
         walk.record("signal_received", name, payload=payload)
         _confirm(walk, name, payload)
     elif step.phase in (Phase.WAITING, Phase.ACTING) and name not in walk.saga.signals:

@@ -17,11 +17,25 @@ def go_on(walk: Walk) -> None:
     if walk.saga.paused or walk.saga.ended or not walk.settled:
         return
     _look_round(walk)
-    if walk.saga.halted and not any(step.phase in UNDER_WAY for step in walk.steps.values()):
+    if any(not backward.waits_for_others(walk, halted) for halted in walk.saga.halted):
         first = walk.saga.halted[0]
         backward.fail(walk, first, walk.step(first).failure or Failure("UnknownFailure", ""))
         _look_round(walk)
+    if _stands_still(walk):
+        walk.look_everywhere()
+        _look_round(walk)
     _close_if_finished(walk)
+
+
+def _stands_still(walk: Walk) -> bool:
+    """Nobody works on it, and it is not over: a later version of the saga has a step that none of its own led to, a
+    branch added to a parallel that it had entered, say."""
+    under_way = any(step.phase in UNDER_WAY for step in walk.steps.values())
+    return not (under_way or walk.saga.failing or _all_done(walk))
+
+
+def _all_done(walk: Walk) -> bool:
+    return all(walk.step(name).phase is Phase.DONE for name in walk.definition.last)
 
 
 def _look_round(walk: Walk) -> None:
@@ -43,7 +57,7 @@ def _close_if_finished(walk: Walk) -> None:
     if walk.saga.failing:
         if all(step.phase in NOT_IN_FORCE for step in walk.steps.values()):
             _close(walk, UserCode.SAGA_FAILURE)
-    elif all(walk.step(name).phase is Phase.DONE for name in walk.definition.last):
+    elif _all_done(walk):
         _close(walk, UserCode.SAGA_SUCCESS)
 
 

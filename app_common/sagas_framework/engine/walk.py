@@ -18,6 +18,7 @@ from sagas_framework.vocabulary.command import Failure
 from sagas_framework.vocabulary.identity import Direction, message_id
 
 _UNTOUCHED = StepState(Phase.WAITING)
+_LEFT_OUT = StepState(Phase.SKIPPED)
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,9 @@ class Walk:
         self.cause = cause
         self.effects: list[Effect] = []
         self.settled: deque[str] = deque()
+        for name, step in state.steps.items():
+            if step.chosen is not None:  # a branch may have become longer since it was left out
+                self.leave_out_all_but(step.chosen, name)
 
     def result(self) -> SagaState:
         return self.saga._replace(steps=self.steps, status=self._status())
@@ -98,6 +102,12 @@ class Walk:
 
     def change(self, **changes: Any) -> None:
         self.saga = self.saga._replace(**changes)
+
+    def leave_out_all_but(self, chosen: str, choice: str) -> None:
+        for label, members in (self.node(choice).branches or {}).items():
+            for member in members:
+                if label != chosen and member not in self.steps:
+                    self.steps[member] = _LEFT_OUT
 
     def settle(self, name: str, phase: Phase, **changes: Any) -> None:
         fresh = {"awaited": None, "retry_at": None, "stuck": False, "reply": None, "until": None, "dormant": False}

@@ -245,11 +245,12 @@ def _problem_with_payload(instance: Instance, entry: Input) -> str | None:
     if not isinstance(entry, Reply) or not entry.succeeded:
         return None
     for name, state in instance.state.steps.items():
-        step = instance.definition.nodes[name].step
-        awaited = state.awaited is not None and state.awaited.message_id == entry.in_reply_to
-        if awaited and state.phase is Phase.ACTING and isinstance(step, AsyncStep):
+        if state.phase is not Phase.ACTING or not state.awaited or state.awaited.message_id != entry.in_reply_to:
+            continue
+        node = instance.definition.nodes.get(name)  # None: the saga has no such step any more, as the engine will say
+        if node is not None and isinstance(node.step, AsyncStep):
             try:
-                step.command.decode_response(entry.payload)
+                node.step.command.decode_response(entry.payload)
             except PayloadRefused as refused:
                 return str(refused)
     return None

@@ -24,8 +24,11 @@ def call_user_code(call: Call, instance: Instance, session: Session) -> Any:
     data = instance.lend_data()
     if call.code is UserCode.SAGA_SUCCESS:
         return _keep(instance, None, instance.definition.saga().on_saga_success(data, context), "on_saga_success")
-    if call.code in (UserCode.SAGA_FAILURE, UserCode.COMPENSATION_FAILURE):
-        return getattr(instance.definition.saga(), call.code.value)(data, call.argument, context)
+    if call.code is UserCode.SAGA_FAILURE:
+        saga = instance.definition.saga()
+        return _keep(instance, None, saga.on_saga_failure(data, call.argument, context), "on_saga_failure")
+    if call.code is UserCode.COMPENSATION_FAILURE:
+        return instance.definition.saga().on_compensation_failure(data, call.argument, context)
     assert call.step is not None
     node = instance.definition.nodes[call.step]
     seen = data if node.view is None else node.view(data)

@@ -138,8 +138,9 @@ def check_at_rest(definition: Definition, order: Order, state: SagaState) -> Non
         assert not (phase is Phase.WAITING and order.could_begin(state, name)), f"{name} could begin and does not"
         in_force = phase in (Phase.DONE, Phase.UNKNOWN)
         assert not (in_force and order.could_be_undone(state, name)), f"{name} could be undone and is not"
-    if state.halted:
-        assert any(step.phase in UNDER_WAY for step in state.steps.values()), "it waits for nobody and does not turn"
+    under_way = [name for name, step in state.steps.items() if step.phase in UNDER_WAY]
+    for failed in state.halted:
+        assert any(order.waits_for(failed, name) for name in under_way), "it waits for nobody and does not turn"
     waits_for_somebody = any(step.dormant or step.stuck for step in state.steps.values()) or state.closing_failure
     assert waits_for_somebody or next_due(definition, state) is not None, "nobody would ever look at it again"
     for step in state.steps.values():

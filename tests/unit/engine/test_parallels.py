@@ -11,7 +11,9 @@ from sagas_framework import (
     RETRIABLE,
     RetryPolicy,
     SagaStatus,
+    Sleep,
     SyncStep,
+    WaitForSignal,
     include,
     parallel,
 )
@@ -283,3 +285,36 @@ def in_parallel(lengths: list[int], fail_fast: bool, data: st.DataObject) -> tup
     bad = data.draw(st.sampled_from(sorted(play.is_asked())))
     play.refuse(bad)
     return play, bad
+
+
+def test_a_wait_all_inside_a_fail_fast_waits_for_its_own_branches_only() -> None:
+    inner = parallel(remote("f"), remote("g"))
+    play = begun(parallel([inner], [WaitForSignal("approval")], [Sleep("a month", 30 * 86_400.0)], fail_fast=True))
+    play.refuse("f")
+    assert play.status() is SagaStatus.RUNNING, "g stands beside it and may finish"
+    play.succeed("g")
+    assert play.status() is SagaStatus.COMPENSATING and play.is_asked() == {"g"}
+
+
+def test_a_branch_that_has_failed_whole_does_not_wait_for_another_failed_branch_of_a_fail_fast() -> None:
+    play = begun(parallel([parallel(remote("f"), remote("g"))], [parallel(remote("x"), remote("y"))], fail_fast=True))
+    play.refuse("f", "x")
+    assert play.status() is SagaStatus.RUNNING
+    play.succeed("g")
+    assert play.status() is SagaStatus.COMPENSATING and play.state.failed_step == "f"
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_after_an_operators_act_a_step_is_given_up_only_when_it_was_asked_again_in_vain(paused: bool) -> None:
+    play = begun(remote("a"))
+    play.wait(TIMING.ask_again_after_seconds)
+    play.play(Confirmed(play.now, frozenset([play.commands[0].message_id])))
+    if paused:
+        play.play(Pause(play.now, "maintenance"))
+    play.now += TIMING.give_up_after_seconds
+    play.play((Resume if paused else Retry)(play.now, "go on"))
+    play.wait(0.0)
+    assert not play.events("gave_up") and len(play.commands) == 3
+    play.play(Confirmed(play.now, frozenset([play.commands[0].message_id])))
+    play.wait(TIMING.give_up_after_seconds)
+    assert "a" in play.events("gave_up")

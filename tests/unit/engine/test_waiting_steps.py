@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sagas_framework import PIVOT, SagaStatus, Sleep, WaitForSignal, choice, parallel, send, when
+from sagas_framework import PIVOT, RETRIABLE, SagaStatus, Sleep, WaitForSignal, choice, parallel, send, when
 from sagas_framework.engine.clock import next_due
 from sagas_framework.engine.protocol import Cancel, Pause, Refuse, Resume, Retry, Signal, UserCode
 from sagas_framework.engine.state import Phase
@@ -221,3 +221,39 @@ def test_what_was_done_to_wait_for_a_signal_is_undone_though_nobody_waited() -> 
     play.raising = {("a", UserCode.ACTION)}
     play.start()
     assert play.log == [("do", "approval"), ("undo", "approval")]
+
+
+@pytest.mark.parametrize("second_is_good", [True, False])
+def test_past_the_point_of_no_return_another_signal_takes_the_place_of_one_that_was_refused(
+    second_is_good: bool,
+) -> None:
+    play = begun(local("pivot", compensation=None, kind=PIVOT), approval())
+    play.raising = {("approval", UserCode.ON_SUCCESS)}
+    signal(play, "illegible")
+    assert play.status() is SagaStatus.NEEDS_ATTENTION
+    if second_is_good:
+        play.raising.clear()
+    assert signal(play, "legible") is None
+    if second_is_good:
+        assert play.status() is SagaStatus.SUCCEEDED
+    else:
+        assert play.state.steps["approval"].reply == "legible" and play.status() is SagaStatus.NEEDS_ATTENTION
+
+
+@pytest.mark.rule(17)
+@pytest.mark.parametrize("cancelled", [True, False])
+def test_a_deadline_that_passed_while_the_pivot_was_in_flight_counts_when_it_takes_the_saga_forward(
+    cancelled: bool,
+) -> None:
+    pivot, last = (remote("pivot", compensation=None, kind=PIVOT), remote("last", compensation=None, kind=RETRIABLE))
+    play = begun(pivot, last, deadline_seconds=60.0)
+    if cancelled:
+        play.play(Cancel(play.now, "enough"))
+    play.wait(60.0)
+    assert play.state.failing
+    due = next_due(play.definition, play.state)
+    assert due is not None and due > play.now, "while it is undone, nobody need look at the deadline"
+    play.succeed("pivot")
+    assert next_due(play.definition, play.state) == play.state.deadline_at
+    play.wait(0.0)
+    assert play.state.overdue and play.status() is SagaStatus.NEEDS_ATTENTION and play.is_asked() == {"last"}
