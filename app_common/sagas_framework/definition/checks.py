@@ -11,6 +11,7 @@ from sagas_framework.definition.graph import Definition, Node
 from sagas_framework.definition.saga import Saga, data_type_of, refuse_unfinished
 from sagas_framework.definition.steps import Step, StepKind
 from sagas_framework.definition.structure import Include
+from sagas_framework.definition.values import refuse_no_seconds
 from sagas_framework.errors import DefinitionError, EmptySaga
 from sagas_framework.vocabulary.names import undo_child_task_name
 
@@ -19,7 +20,10 @@ MAX_NAME_CHARACTERS = 120
 
 def refuse_bad_saga(saga: type[Saga[Any]]) -> None:
     refuse_unfinished(saga)
-    if not getattr(saga, "steps", ()):
+    steps = getattr(saga, "steps", ())
+    if not isinstance(steps, (list, tuple)):  # a generator would be empty the second time
+        raise DefinitionError(f"its steps must be a list or a tuple, not {steps!r}", saga=saga.name)
+    if not steps:
         raise EmptySaga("it has no steps; there would be nothing to do. Give it at least one", saga=saga.name)
     if len(saga.name) > MAX_NAME_CHARACTERS:
         raise DefinitionError(f"its name is longer than {MAX_NAME_CHARACTERS} characters", saga=saga.name)
@@ -27,8 +31,8 @@ def refuse_bad_saga(saga: type[Saga[Any]]) -> None:
         raise DefinitionError("it names no response_queue", saga=saga.name)
     for name in ("deadline_seconds", "ask_again_after_seconds", "give_up_after_seconds"):
         seconds = getattr(saga, name)
-        if seconds is not None and seconds <= 0:
-            raise DefinitionError(f"its {name} must be positive, not {seconds}", saga=saga.name)
+        if seconds is not None:
+            refuse_no_seconds(f"its {name}", seconds, saga=saga.name)
 
 
 def refuse_bad_name(saga: str, name: str, known: Container[str]) -> None:

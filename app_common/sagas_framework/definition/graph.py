@@ -17,7 +17,7 @@ from sagas_framework.definition.retry import RetryPolicy
 from sagas_framework.definition.saga import Saga
 from sagas_framework.definition.steps import AsyncStep, Send, Step, StepKind, WaitForSignal
 from sagas_framework.definition.structure import ChildStep, Choice
-from sagas_framework.errors import DefinitionError
+from sagas_framework.definition.values import refuse_no_seconds
 from sagas_framework.vocabulary.command import Command
 
 DEFAULT_ASK_AGAIN_AFTER_SECONDS = 30.0
@@ -54,8 +54,7 @@ class Timing:
 
     def __post_init__(self) -> None:
         for name, seconds in vars(self).items():
-            if seconds <= 0:
-                raise DefinitionError(f"the orchestrator's {name} must be positive, not {seconds}")
+            refuse_no_seconds(f"the orchestrator's {name}", seconds)
 
 
 @dataclass(frozen=True)

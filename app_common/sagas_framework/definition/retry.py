@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sagas_framework.definition.values import is_finite
 from sagas_framework.errors import DefinitionError
 
 _LONGEST_EXPONENT = 64
@@ -22,8 +23,10 @@ class RetryPolicy:
     max_delay_seconds: float = 60.0
 
     def __post_init__(self) -> None:
-        if self.max_attempts is not None and self.max_attempts < 1:
+        if self.max_attempts is not None and (not isinstance(self.max_attempts, int) or self.max_attempts < 1):
             raise DefinitionError(f"RetryPolicy: max_attempts is {self.max_attempts}; the first try counts as one")
+        if not all(map(is_finite, (self.initial_delay_seconds, self.factor, self.max_delay_seconds))):
+            raise DefinitionError("RetryPolicy: delays and factor must be finite numbers")
         if self.initial_delay_seconds < 0 or self.factor < 1 or self.max_delay_seconds < 0:
             raise DefinitionError("RetryPolicy: delays must not be negative and the factor at least 1")
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from sagas_framework.definition.retry import RetryPolicy
+from sagas_framework.definition.values import refuse_no_function, refuse_no_seconds
 from sagas_framework.errors import DefinitionError, EmptyStep
 from sagas_framework.vocabulary.codec import is_contract
 from sagas_framework.vocabulary.command import Command
@@ -69,6 +70,7 @@ def send(command: Command, payload: StepFunction, *, awaited: bool = True, retry
     became of it.
     """
     refuse_no_command(command)
+    refuse_no_function("the payload of send(...)", payload, 2)
     return Send(command, payload, awaited, retry or RetryPolicy())
 
 
@@ -83,7 +85,8 @@ class SyncStep:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
     def __post_init__(self) -> None:
-        _refuse_no_name(self.name)
+        _refuse_bad_step(self)
+        _refuse_bad_functions(self, action=(self.action, 2))
         if self.action is None and self.compensation is None:
             raise EmptyStep("it has neither an action nor a compensation: it would do nothing", step=self.name)
 
@@ -112,10 +115,13 @@ class AsyncStep:
     awaited: bool = True
 
     def __post_init__(self) -> None:
-        _refuse_no_name(self.name)
+        _refuse_bad_step(self)
         refuse_no_command(self.command, self.name)
+        refuse_no_function("its action", self.action, 2, self.name)
+        _refuse_bad_functions(self, on_success=(self.on_success, 3), on_failure=(self.on_failure, 3))
         for name in ("ask_again_after_seconds", "give_up_after_seconds"):
-            _refuse_not_positive(self.name, name, getattr(self, name))
+            if getattr(self, name) is not None:
+                refuse_no_seconds(name, getattr(self, name), self.name)
         if not self.awaited and (self.on_success or self.on_failure):
             problem = "nobody awaits its answer (awaited=False): its on_success and on_failure would never be called"
             raise DefinitionError(problem, step=self.name)
@@ -140,8 +146,10 @@ class WaitForSignal:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
     def __post_init__(self) -> None:
-        _refuse_no_name(self.name)
-        _refuse_not_positive(self.name, "timeout_seconds", self.timeout_seconds)
+        _refuse_bad_step(self)
+        _refuse_bad_functions(self, action=(self.action, 2), on_signal=(self.on_signal, 3))
+        if self.timeout_seconds is not None:
+            refuse_no_seconds("timeout_seconds", self.timeout_seconds, self.name)
         if not is_contract(self.payload):
             problem = f"its payload must be a dataclass, dict or SagaContext, not {self.payload!r}"
             raise DefinitionError(problem, step=self.name)
@@ -158,9 +166,11 @@ class Sleep:
     compensation: None = None
 
     def __post_init__(self) -> None:
-        _refuse_no_name(self.name)
-        if not callable(self.seconds):
-            _refuse_not_positive(self.name, "seconds", self.seconds)
+        _refuse_bad_step(self)
+        if callable(self.seconds):
+            refuse_no_function("its seconds", self.seconds, 2, self.name)
+        else:
+            refuse_no_seconds("seconds", self.seconds, self.name)
 
 
 Step = SyncStep | AsyncStep | WaitForSignal | Sleep
@@ -177,6 +187,23 @@ def refuse_no_command(command: Any, step: str | None = None) -> None:
         raise DefinitionError(problem, step=step)
 
 
-def _refuse_not_positive(step: str, name: str, seconds: float | None) -> None:
-    if seconds is not None and not 0 < seconds < float("inf"):
-        raise DefinitionError(f"{name} must be positive, not {seconds}", step=step)
+def _refuse_bad_step(step: Step) -> None:
+    """What every kind of step says alike."""
+    _refuse_no_name(step.name)
+    if step.kind is not None and not isinstance(step.kind, StepKind):
+        raise DefinitionError(f"kind must be COMPENSATABLE, PIVOT or RETRIABLE, not {step.kind!r}", step=step.name)
+    if not isinstance(step.retry, RetryPolicy):
+        raise DefinitionError(f"retry must be a RetryPolicy, not {step.retry!r}", step=step.name)
+    compensation: Any = step.compensation
+    if isinstance(compensation, Command):
+        problem = "its compensation is a command alone; write compensation=send(command, function of its payload)"
+        raise DefinitionError(problem, step=step.name)
+    if compensation is not None and not isinstance(compensation, Send):
+        refuse_no_function("its compensation", compensation, 2, step.name)
+
+
+def _refuse_bad_functions(step: Step, **functions: tuple[Any, int]) -> None:
+    """By name: what was given, if anything, and how many arguments it is called with."""
+    for name, (function, arguments) in functions.items():
+        if function is not None:
+            refuse_no_function(f"its {name}", function, arguments, step.name)

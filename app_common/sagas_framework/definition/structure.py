@@ -18,6 +18,7 @@ from sagas_framework.definition.steps import (
     StepKind,
     send,
 )
+from sagas_framework.definition.values import refuse_no_function
 from sagas_framework.errors import DefinitionError
 from sagas_framework.vocabulary.command import Command
 from sagas_framework.vocabulary.names import run_child_task_name, undo_child_task_name
@@ -87,8 +88,7 @@ def parallel(*branches: Branch, fail_fast: bool = False, name: str | None = None
 
 def when(condition: Condition, *steps: Branch, label: str | None = None) -> When:
     """A branch of a choice: `condition(data, step)` is asked once, and what it said is remembered."""
-    if not callable(condition):
-        raise DefinitionError(f"when() needs a condition first, a function of (data, step), not {condition!r}")
+    refuse_no_function("the condition of when(...), which comes first,", condition, 2)
     own_name = getattr(condition, "__name__", "")
     called = label or (own_name if own_name.isidentifier() else "")
     return When(condition, tuple(element for step in steps for element in _sequence(step)), called)
@@ -120,6 +120,8 @@ def include(saga: type[Saga[Any]], *, data: Callable[[Any], Any] | None = None, 
     refuse_unfinished(saga)
     if not (isinstance(saga, type) and issubclass(saga, Saga)):
         raise DefinitionError(f"include() takes a saga class, not {saga!r}")
+    if data is not None:
+        refuse_no_function("the data of include(...)", data, 1)
     return Include(saga, data, prefix)
 
 
@@ -140,6 +142,9 @@ def child_saga(
     `compensation` says something else, compensating the step undoes the child: every step of it must then be one that
     can be undone.
     """
+    refuse_unfinished(saga)
+    if not (isinstance(saga, type) and issubclass(saga, Saga)):
+        raise DefinitionError(f"child_saga() takes a saga class, not {saga!r}", step=name)
     data_type = data_type_of(saga)
     run = Command(run_child_task_name(saga.name), saga.response_queue, data_type, data_type)
     undo = Command(undo_child_task_name(saga.name), saga.response_queue, dict)

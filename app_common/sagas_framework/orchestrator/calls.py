@@ -9,12 +9,11 @@ from sqlalchemy.orm import Session
 from sagas_framework.definition.graph import Node
 from sagas_framework.definition.steps import AsyncStep, Send, Sleep, StepContext, WaitForSignal
 from sagas_framework.definition.structure import OTHERWISE, Choice
+from sagas_framework.definition.values import MAX_SECONDS
 from sagas_framework.engine.protocol import Call, UserCode
 from sagas_framework.errors import DefinitionError
 from sagas_framework.orchestrator.instance import Instance
 from sagas_framework.vocabulary import codec
-
-MAX_SLEEP_SECONDS = 100 * 365 * 86_400.0
 
 
 def call_user_code(call: Call, instance: Instance, session: Session) -> Any:
@@ -56,7 +55,7 @@ def _act(node: Node, instance: Instance, data: Any, context: StepContext) -> Any
 
 def _seconds(step: Sleep, data: Any, context: StepContext) -> float:
     seconds = step.seconds(data, context) if callable(step.seconds) else step.seconds
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= MAX_SLEEP_SECONDS:
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= MAX_SECONDS:
         raise DefinitionError(f"it is to sleep for a number of seconds, not for {seconds!r}", step=step.name)
     return float(seconds)
 

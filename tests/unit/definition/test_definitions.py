@@ -124,6 +124,38 @@ def test_a_step_or_policy_that_cannot_work_is_refused_where_it_is_written(build:
         build()
 
 
+async def later(*arguments: Any) -> None:
+    """Nobody would await it."""
+
+
+@pytest.mark.parametrize(
+    ("build", "why"),
+    [
+        (lambda: remote("a", kind="pivot"), "kind must be COMPENSATABLE, PIVOT or RETRIABLE, not 'pivot'"),  # type: ignore[arg-type]
+        (lambda: remote("a", retry=5), "retry must be a RetryPolicy, not 5"),
+        (lambda: remote("a", compensation=UNDO), r"write compensation=send\(command, function of its payload\)"),
+        (lambda: remote("a", compensation="undo"), "its compensation must be a function, not 'undo'"),
+        (lambda: remote("a", on_success=lambda data, step: None), "on_success .* is called with 3 arguments"),
+        (lambda: remote("a", on_failure="tell"), "its on_failure must be a function"),
+        (lambda: AsyncStep("a", DO, action=None), "its action must be a function, not None"),  # type: ignore[arg-type]
+        (lambda: SyncStep("a", action=later), "its action later is a coroutine function"),
+        (lambda: send(UNDO, {"number": 1}), "the payload of send"),  # type: ignore[arg-type]
+        (lambda: RetryPolicy(max_delay_seconds=float("nan")), "finite numbers"),
+        (lambda: RetryPolicy(max_attempts=2.5), "max_attempts is 2.5"),  # type: ignore[arg-type]
+        (lambda: Timing(give_up_after_seconds=float("nan")), "the orchestrator's give_up_after_seconds must be a pos"),
+        (
+            lambda: compile_saga(saga_of(local("a"), deadline_seconds=float("nan"))),
+            "its deadline_seconds must be a",
+        ),
+        (lambda: compile_saga(saga_of(local("a"), steps=iter([local("a")]))), "steps must be a list or a tuple"),
+        (lambda: compile_saga(saga_of(local("a"), steps=local("a"))), "steps must be a list or a tuple"),
+    ],
+)
+def test_what_could_not_run_is_refused_before_it_runs(build: Any, why: str) -> None:
+    with pytest.raises(DefinitionError, match=why):
+        build()
+
+
 # ---- what follows from the place ------------------------------------------------------------------------------------
 
 

@@ -57,16 +57,16 @@ def choosing(*steps: Any, **more: Any) -> Any:
         (lambda: parallel(), "parallel\\(\\) without branches"),
         (lambda: choice(), "at least one"),
         (lambda: choice(local("a")), "branches that when"),  # type: ignore[arg-type]
-        (lambda: when("yes", local("a")), "needs a condition first"),  # type: ignore[arg-type]
+        (lambda: when("yes", local("a")), "the condition of when"),  # type: ignore[arg-type]
         (lambda: choice(when(work, local("a")), when(work, local("b"))), "one name twice"),
         (lambda: choice(when(work, local("a"), label="otherwise")), "one name twice \\(or 'otherwise'\\)"),
         (lambda: include(local("a")), "takes a saga class"),  # type: ignore[arg-type]
         (lambda: WaitForSignal(""), "needs a name"),
         (lambda: WaitForSignal("a", payload=int), "payload must be a dataclass"),
-        (lambda: WaitForSignal("a", timeout_seconds=0.0), "timeout_seconds must be positive"),
+        (lambda: WaitForSignal("a", timeout_seconds=0.0), "timeout_seconds must be a positive"),
         (lambda: Sleep("", 1.0), "needs a name"),
-        (lambda: Sleep("a", 0.0), "seconds must be positive"),
-        (lambda: Sleep("a", float("inf")), "seconds must be positive"),
+        (lambda: Sleep("a", 0.0), "seconds must be a positive"),
+        (lambda: Sleep("a", float("inf")), "seconds must be a positive"),
         (lambda: remote("a", awaited=False, on_success=work), "nobody awaits its answer"),
         (lambda: remote("a", awaited=False, on_failure=work), "nobody awaits its answer"),
     ],
