@@ -449,6 +449,20 @@ def test_a_response_that_the_command_does_not_declare_is_refused_and_the_step_wa
     assert waiting.office.answers() == [APPROVED]
 
 
+def test_a_process_that_does_not_know_the_command_cannot_answer_it_but_can_refuse(restaurant: Restaurant) -> None:
+    """It could not tell a wrong response, which the orchestrator would be sent for ever."""
+    restaurant.worker.perform(incoming(APPROVE, ASK))
+    knowing, restaurant.office = restaurant.office, ParticipantBench(restaurant.engine)
+    with Session(restaurant.engine) as session, session.begin():
+        with pytest.raises(ConfigurationError, match=r"does not know the command 'kitchen\.approve'.*handlers="):
+            restaurant.office.participant.answer(TOKEN, {"by": 7}, session=session)
+        knowing.participant.answer(TOKEN, YES, session=session)
+    assert knowing.answers() == [APPROVED]
+    restaurant.worker.perform(incoming(APPROVE, ASK, step="another"))
+    restaurant.refuse(NoTable("full"), token_of("orders", SAGA_ID, "another"))
+    assert refused(restaurant.office.answers()) == ["NoTable"]
+
+
 def test_without_a_database_no_step_can_wait() -> None:
     @handles(APPROVE)
     def approve(ask: Ask, step: HandlerContext) -> Approval | AnswerLater:

@@ -1,7 +1,9 @@
 """What each kind of step does, on real databases."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine
@@ -11,12 +13,14 @@ from sagas_framework import (
     Command,
     Failure,
     OperationRefused,
+    Operations,
     Saga,
     Sleep,
     StepContext,
     SyncStep,
     WaitForSignal,
     choice,
+    create_orchestrator,
     include,
     parallel,
     send,
@@ -229,6 +233,37 @@ def test_a_signal_that_cannot_be_read_or_that_nobody_waits_for_is_refused_and_ch
     with pytest.raises(OperationRefused, match="waits for no signal 'aproval' \\(it has: approval\\)"):
         bench.act(saga_id, Signal(1.0, "aproval", {}))
     assert bench.row(saga_id) == before
+
+
+@pytest.mark.parametrize(
+    ("payload", "where"),
+    [
+        ({"granted": True, "by": float("nan")}, "by is nan"),
+        ({"granted": True, "by": "Ann", "limits": [1.0, float("inf")]}, "limits.1 is inf"),
+        ({"granted": True, "by": {"Ann"}}, "by is {'Ann'}"),
+        ({"granted": True, "by": "Ann", "seats": {7: "A"}}, "seats has the key 7"),
+        ({7: True}, "it has the key 7"),
+        (Decision(True, by=7), "by: Input should be a valid string"),  # type: ignore[arg-type]
+        (["Ann"], "must be a dataclass or a dictionary"),
+        (Decision, "must be a dataclass or a dictionary"),
+    ],
+)
+def test_a_signal_that_would_turn_into_something_else_is_refused_where_it_is_given(
+    postgresql_url: str, payload: Any, where: str
+) -> None:
+    saga = saga_of(WaitForSignal("approval", payload=dict))
+    orchestrator = create_orchestrator("agency", broker="memory://", database_url=postgresql_url, sagas=[saga])
+    for speaker in (orchestrator, Operations(orchestrator)):
+        with pytest.raises(PayloadRefused, match=f"signal approval: .*{re.escape(where)}"):
+            speaker.signal(str(uuid4()), "approval", payload)
+    orchestrator.engine.dispose()
+
+
+@pytest.mark.parametrize("payload", [Decision(True, "Ann"), {"granted": True, "by": "Ann"}])
+def test_a_signal_is_given_as_a_dataclass_or_as_a_dictionary(waiting: tuple[Bench, str], payload: Any) -> None:
+    bench, saga_id = waiting
+    Operations(bench).signal(saga_id, "approval", payload)
+    assert bench.row(saga_id)["data"]["notes"] == ["approval", "granted by Ann"]
 
 
 def test_a_signal_that_never_comes_fails_its_step_in_the_end(waiting: tuple[Bench, str]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from celery.exceptions import Reject
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Engine, event, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from sagas_framework import HandlerContext, Refusal, TransientError
@@ -120,6 +120,25 @@ def test_what_a_handler_raises_is_answered_as_not_now_as_no_or_as_an_error(
     replies = [reply for reply in kitchen.bench.publisher.take() if (reply.correlation or {})["step"] == "create"]
     assert [(reply.correlation or {})["failure_kind"] for reply in replies] == [kind] * 2
     assert all(payload_of(reply).keys() == {"type", "message", "module", "traceback"} for reply in replies)
+
+
+@pytest.mark.rule(13)
+@pytest.mark.parametrize(("transient", "kind"), [(True, "transient"), (False, "error")])
+def test_a_failure_remembered_before_failures_had_kinds_stays_transient_if_it_was(
+    kitchen: Kitchen, transient: bool, kind: str
+) -> None:
+    command = incoming(CREATE, ASK)
+    kitchen.before_create = raising(LookupError("no such dish"))
+    kitchen.bench.perform(command)
+    with kitchen.engine.begin() as connection:
+        asked_for = participant_memory.c.step == "create"
+        failure = dict(connection.scalars(select(participant_memory.c.failure).where(asked_for)).one())
+        assert failure.pop("kind") == "error"
+        connection.execute(update(participant_memory).where(asked_for).values(failure=failure, transient=transient))
+    kitchen.bench.publisher.take()
+    kitchen.bench.perform(command.again())
+    replies = [reply for reply in kitchen.bench.publisher.take() if (reply.correlation or {})["step"] == "create"]
+    assert [(reply.correlation or {})["failure_kind"] for reply in replies] == [kind]
 
 
 @pytest.mark.rule(13)

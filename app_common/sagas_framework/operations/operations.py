@@ -130,7 +130,7 @@ class Operations:
 
     def signal(self, saga_id: str, name: str, payload: Any = None) -> None:
         """Tells a saga that its step of this name may go on; `payload` is JSON, as that step declares it."""
-        encoded = codec.encode(object, {} if payload is None else payload, f"signal {name}")
+        encoded = codec.encode_undeclared({} if payload is None else payload, f"signal {name}")
         self._act(saga_id, Signal(time.time(), name, encoded))
 
     def _act(self, saga_id: str, act: Act) -> None:

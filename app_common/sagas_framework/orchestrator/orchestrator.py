@@ -79,9 +79,10 @@ class Orchestrator:
     def signal(self, saga_id: str, name: str, payload: Any = None) -> None:
         """Tells a saga that its step of this name, a `WaitForSignal`, may go on; one that comes early is kept.
 
-        `payload` is what that step declares. OperationRefused: no such step waits, or its signal has come already.
+        `payload` is what that step declares, or a dictionary of its JSON values; PayloadRefused says what else it is.
+        OperationRefused: no such step waits, or its signal has come already.
         """
-        encoded = codec.encode(object, {} if payload is None else payload, f"signal {name}")
+        encoded = codec.encode_undeclared({} if payload is None else payload, f"signal {name}")
         self.act(saga_id, Signal(time.time(), name, encoded))
 
     def act(self, saga_id: str, act: Act) -> None:

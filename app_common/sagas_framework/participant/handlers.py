@@ -55,13 +55,14 @@ class HandlerContext:
 @dataclass(frozen=True)
 class Work:
     """One handler in the form in which the participant runs it: `run(payload, context)` takes JSON, and `encode`
-    makes JSON of what comes back."""
+    makes JSON of what comes back; `declared`: checked against what its command declares."""
 
     task: str
     run: Callable[[Any, HandlerContext], Any]
     encode: Callable[[Any], Any]
     reply_queue: str | None
     transient: tuple[type[Exception], ...]
+    declared: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def work_of(function: Callable[..., Any], marked: Marked) -> Work:
     def run(payload: Any, context: HandlerContext) -> Any:
         return function(command.decode_payload(payload), context)
 
-    return Work(command.name, run, command.encode_response, None, marked.transient)
+    return Work(command.name, run, command.encode_response, None, marked.transient, declared=True)
 
 
 def encode_undeclared(task: str, response: Any) -> Any:

@@ -31,8 +31,8 @@ class LaterAnswers:
     def __init__(self, publisher: Publisher) -> None:
         self._after_commit: AfterCommit[Pending] = AfterCommit(publisher)
 
-    def give(self, token: str, answer_to: Callable[[str], Answer], session: Session) -> None:
-        """`answer_to` makes the answer, given the command's name; what it raises changes nothing."""
+    def give(self, token: str, answer_to: Callable[[ReturnAddress], Answer], session: Session) -> None:
+        """`answer_to` makes the answer, given what the step remembers; what it raises changes nothing."""
         if isinstance(session, LentSession):
             # A batch has read the memory of its steps before, and would write it back as it was.
             raise AnswerRefused(token, "step.session is the transaction of another step; use a session of your own")
@@ -45,7 +45,7 @@ class LaterAnswers:
         if past is None or reason is not None:
             raise AnswerRefused(token, f"step {key.step!r} of saga {key.saga_id}: {reason}")
         address = ReturnAddress.from_json(past.reply)
-        answer = answer_to(address.task)
+        answer = answer_to(address)
         changes = barrier.changes_of(Direction.ACTION, past.attempt, answer)
         memory.remember(connection, {key: replace(past, **changes)})
         reply = address.reply(answer)

@@ -20,7 +20,8 @@ from sagas_framework.vocabulary.correlation import HEADER, Correlation, place_of
 class ReturnAddress:
     """All that the answer to a command needs to find its way; it can be stored, for an answer that comes later.
 
-    `place` is None for a command that did not carry our header: the reply to it carries none either.
+    `place` is None for a command that did not carry our header: the reply to it carries none either. `declared`: only
+    whoever knows the command can tell whether a response is right.
     """
 
     task: str
@@ -28,6 +29,7 @@ class ReturnAddress:
     saga_id: Any
     reply_queue: str | None
     place: Correlation | None
+    declared: bool = False
 
     def reply(self, answer: Answer) -> OutgoingMessage | None:
         """None: nobody waits for it."""
@@ -98,7 +100,7 @@ class Order:
     @property
     def address(self) -> ReturnAddress:
         place = self.place if self.announced else None
-        return ReturnAddress(self.task, self.message_id, self.saga_id, self.reply_queue, place)
+        return ReturnAddress(self.task, self.message_id, self.saga_id, self.reply_queue, place, self.work.declared)
 
 
 def order_of_task(task: Task, saga_id: Any, payload: Any, work: Work) -> Order:

@@ -25,7 +25,7 @@ from sagas_framework.participant.handlers import Marked, Work, encode_undeclared
 from sagas_framework.participant.in_hand import InHand
 from sagas_framework.participant.intake import Intake, mark_as_command
 from sagas_framework.participant.later import LaterAnswers
-from sagas_framework.participant.order import Order, order_of_task
+from sagas_framework.participant.order import Order, ReturnAddress, order_of_task
 from sagas_framework.storage.weather import is_bad_weather
 from sagas_framework.transport.celery_app import Broker
 from sagas_framework.transport.inbox import Inbox
@@ -108,12 +108,13 @@ class Participant:
         `token` is what the handler read from `step.token`; `response` is what it would have returned. The reply leaves
         just after the commit, or when the orchestrator asks again. Raises AnswerRefused for a step that is unknown,
         answered already or compensated meanwhile, and PayloadRefused for a response that the command does not declare;
-        the transaction can go on after either.
+        the transaction can
+        go on after either. In a process that was not given the command's handler it raises ConfigurationError.
 
         Call it before writing rows that the step's compensation writes as well: that takes the step first too, and
         whoever does it the other way round may meet a deadlock.
         """
-        self._answer_later(token, lambda task: Answer(self._encoded(task, response)), session)
+        self._answer_later(token, lambda address: Answer(self._encoded(address, response)), session)
 
     def refuse(self, token: str, reason: Exception | Failure, *, session: Session | scoped_session[Any]) -> None:
         """Fails the step whose handler returned ANSWER_LATER, as if the handler had raised this; else like `answer`.
@@ -121,10 +122,10 @@ class Participant:
         With a TransientError the orchestrator asks again by the step's retry policy, and the handler runs once more.
         """
         failure = reason if isinstance(reason, Failure) else Failure.of(reason)
-        self._answer_later(token, lambda task: Answer(failure=failure), session)
+        self._answer_later(token, lambda address: Answer(failure=failure), session)
 
     def _answer_later(
-        self, token: str, answer_to: Callable[[str], Answer], session: Session | scoped_session[Any]
+        self, token: str, answer_to: Callable[[ReturnAddress], Answer], session: Session | scoped_session[Any]
     ) -> None:
         if self.engine is None:
             raise ConfigurationError(
@@ -132,9 +133,16 @@ class Participant:
             )
         self._later_answers.give(token, answer_to, session() if isinstance(session, scoped_session) else session)
 
-    def _encoded(self, task: str, response: Any) -> Any:
-        work = self._works.get(task)
-        return encode_undeclared(task, response) if work is None else work.encode(response)
+    def _encoded(self, address: ReturnAddress, response: Any) -> Any:
+        work = self._works.get(address.task)
+        if work is not None:
+            return work.encode(response)
+        if address.declared:  # a wrong response would be remembered, and refused by the orchestrator for ever
+            raise ConfigurationError(
+                f"participant {self.name!r} does not know the command {address.task!r} in this process, and cannot "
+                "tell whether the answer is right; give its create_participant handlers=[...]"
+            )
+        return encode_undeclared(address.task, response)
 
     # ---- one command ------------------------------------------------------------------------------------------
 

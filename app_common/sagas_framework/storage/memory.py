@@ -7,13 +7,14 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, text, update
+from sqlalchemy import Connection, Row, text, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.sql.selectable import TextualSelect
 
 from sagas_framework.storage import many
 from sagas_framework.storage.schema import participant_memory as table
 from sagas_framework.vocabulary import json_text
+from sagas_framework.vocabulary.command import FailureKind
 from sagas_framework.vocabulary.identity import Direction
 
 
@@ -40,7 +41,8 @@ class Memory:
 
 _KEY = MemoryKey._fields
 _FIELDS = tuple(field.name for field in fields(Memory))
-_TAKEN = tuple(table.c[name] for name in (*_KEY, *_FIELDS))
+_OF_OLD = {"failure": "transient", "undo_failure": "undo_transient"}
+_TAKEN = tuple(table.c[name] for name in (*_KEY, *_FIELDS, *_OF_OLD.values()))
 
 
 def take(connection: Connection, keys: Iterable[MemoryKey], now: float) -> dict[MemoryKey, Memory]:
@@ -55,14 +57,24 @@ def take(connection: Connection, keys: Iterable[MemoryKey], now: float) -> dict[
         connection.execute(insert(table).on_conflict_do_nothing(), rows)
         wanted = json_text.dumps([[row[name] for name in _KEY] for row in rows])
         taken = connection.execute(_find_by_json(), {"keys": wanted}).all()
-    return {MemoryKey(*row[: len(_KEY)]): Memory(*row[len(_KEY) :]) for row in taken}
+    return {MemoryKey(*row[: len(_KEY)]): _memory(row) for row in taken}
 
 
 def lock(connection: Connection, key: MemoryKey, now: float) -> Memory | None:
     """Locks the row, if there is one."""
     taken = update(table).where(*_is(key)).values(updated_at=now).returning(*_TAKEN)
     row = connection.execute(taken).one_or_none()
-    return None if row is None else Memory(*row[len(_KEY) :])
+    return None if row is None else _memory(row)
+
+
+def _memory(row: Row[Any]) -> Memory:
+    """A failure that was remembered before failures had kinds says in a column of its own that it was transient."""
+    known = row._mapping
+    values = {name: known[name] for name in _FIELDS}
+    for failure, transient in _OF_OLD.items():
+        if known[transient] and values[failure] is not None:
+            values[failure] = {"kind": FailureKind.TRANSIENT.value, **values[failure]}
+    return Memory(**values)
 
 
 @cache

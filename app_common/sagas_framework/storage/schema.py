@@ -106,7 +106,9 @@ participant_memory = Table(
     Column("outcome", String(20)),  # succeeded | failed | deferred, of the action
     Column("reply", _json()),  # while it is deferred: what the answer needs to find its way
     Column("failure", _json()),
-    Column("transient", Boolean, nullable=False, default=False),  # of no use any more: the failure says its kind
+    Column(
+        "transient", Boolean, nullable=False, default=False
+    ),  # only read, of failures that do not say their kind yet
     Column("undo_attempt", Integer, nullable=False, default=0),
     Column("undo_outcome", String(20)),  # succeeded | failed | unneeded, of the compensation
     Column("undo_reply", _json()),

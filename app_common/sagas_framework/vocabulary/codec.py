@@ -6,6 +6,7 @@ Receiving checks every declared field just as strictly, but tolerates unknown on
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import is_dataclass
 from functools import cache
 from typing import Any, Literal
@@ -50,6 +51,16 @@ def encode(contract: Any, value: Any, what: str) -> Any:
     if _may_be_too_deep(raw) and too_deep([encoded]):  # as it is measured where it is read: inside its message
         raise PayloadRefused(what, f"it is nested more than {MAX_DEPTH - 1} levels deep")
     return encoded
+
+
+def encode_undeclared(value: Any, what: str) -> Any:
+    """The JSON value of what is declared elsewhere and checked there: a dataclass, or a dictionary of JSON's own
+    values, of which none may quietly turn into another."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return encode(type(value), value, what)
+    if isinstance(value, Mapping):
+        return encode(SagaContext, SagaContext(value), what)
+    raise PayloadRefused(what, f"it must be a dataclass or a dictionary, not {value!r}")
 
 
 def decode(contract: Any, value: Any, what: str) -> Any:

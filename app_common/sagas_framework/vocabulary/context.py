@@ -71,9 +71,9 @@ class SagaContext(MutableMapping[str, Any]):
 
 
 def json_values(context: SagaContext) -> dict[str, Any]:
-    for name, value in context.items():
-        _refuse_what_json_does_not_know(name, value)
-    return dict(context)
+    values = dict(context)
+    _refuse_what_json_does_not_know("", values)
+    return values
 
 
 def _refuse_what_json_does_not_know(where: str, value: Any) -> None:
@@ -81,8 +81,8 @@ def _refuse_what_json_does_not_know(where: str, value: Any) -> None:
     if isinstance(value, dict):
         for name, inner in value.items():
             if not isinstance(name, str):
-                raise TypeError(f"{where} has the key {name!r}; JSON knows only strings as keys")
-            _refuse_what_json_does_not_know(f"{where}.{name}", inner)
+                raise TypeError(f"{where or 'it'} has the key {name!r}; JSON knows only strings as keys")
+            _refuse_what_json_does_not_know(f"{where}.{name}" if where else name, inner)
     elif isinstance(value, (list, tuple)):
         for number, inner in enumerate(value):
             _refuse_what_json_does_not_know(f"{where}.{number}", inner)
