@@ -9,9 +9,9 @@ from typing import Any, get_type_hints
 
 from sagas_framework.definition.graph import Definition, Node
 from sagas_framework.definition.saga import Saga, data_type_of, refuse_unfinished
-from sagas_framework.definition.steps import Step, StepKind
+from sagas_framework.definition.steps import AsyncStep, Step, StepKind
 from sagas_framework.definition.structure import Include
-from sagas_framework.definition.values import refuse_no_seconds
+from sagas_framework.definition.values import refuse_no_name, refuse_no_seconds
 from sagas_framework.errors import DefinitionError, EmptySaga
 from sagas_framework.vocabulary.names import undo_child_task_name
 
@@ -25,10 +25,12 @@ def refuse_bad_saga(saga: type[Saga[Any]]) -> None:
         raise DefinitionError(f"its steps must be a list or a tuple, not {steps!r}", saga=saga.name)
     if not steps:
         raise EmptySaga("it has no steps; there would be nothing to do. Give it at least one", saga=saga.name)
+    refuse_no_name("its name", saga.name, saga.__name__)
     if len(saga.name) > MAX_NAME_CHARACTERS:
         raise DefinitionError(f"its name is longer than {MAX_NAME_CHARACTERS} characters", saga=saga.name)
     if not getattr(saga, "response_queue", None):
         raise DefinitionError("it names no response_queue", saga=saga.name)
+    refuse_no_name("its response_queue", saga.response_queue, saga.name)
     for name in ("deadline_seconds", "ask_again_after_seconds", "give_up_after_seconds"):
         seconds = getattr(saga, name)
         if seconds is not None:
@@ -36,8 +38,13 @@ def refuse_bad_saga(saga: type[Saga[Any]]) -> None:
 
 
 def refuse_bad_name(saga: str, name: str, known: Container[str]) -> None:
+    refuse_no_name("a step's name", name, saga)
     if len(name) > MAX_NAME_CHARACTERS:
-        raise DefinitionError(f"its name is longer than {MAX_NAME_CHARACTERS} characters", saga=saga, step=name)
+        problem = (
+            f"its name is longer than {MAX_NAME_CHARACTERS} characters; parallel(name=...) and choice(name=...) take a "
+            "shorter one than what is made of their branches'"
+        )
+        raise DefinitionError(problem, saga=saga, step=name)
     if name in known:
         problem = (
             "another step has the same name; replies could not be told apart. Give it another "
@@ -66,6 +73,9 @@ def refuse_bad_step(saga: type[Saga[Any]], step: Step, kind: StepKind) -> None:
             saga=saga.name,
             step=step.name,
         )
+    if kind is StepKind.PIVOT and isinstance(step, AsyncStep) and not step.awaited:
+        problem = "it is the pivot, and nobody awaits it: whether anything may still be undone would never be known"
+        raise DefinitionError(problem, saga=saga.name, step=step.name)
     # `compensation=ticket_to_reject` looks right, and would build a payload that nobody sends.
     returned = _return_type(step.compensation) if callable(step.compensation) else None
     if is_dataclass(returned) and returned is not data_type_of(saga):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 import math
 from typing import Any
+from unicodedata import category
 
 from sagas_framework.errors import DefinitionError
 
+_UNSEEN = ("Cc", "Cs")  # control characters, and halves of surrogate pairs
 MAX_SECONDS = 100 * 365 * 86_400.0
 
 
@@ -27,6 +29,12 @@ def refuse_no_function(what: str, value: Any, arguments: int, step: str | None =
     except TypeError as error:
         problem = f"{what} {called}{signature} is called with {arguments} arguments: {error}"
         raise DefinitionError(problem, step=step) from error
+
+
+def refuse_no_name(what: str, value: Any, saga: str) -> None:
+    """Names are stored, travel in headers and are read by people."""
+    if not isinstance(value, str) or not value.strip() or any(category(sign) in _UNSEEN for sign in value):
+        raise DefinitionError(f"{what} must be a line of text, not {value!r}", saga=saga)
 
 
 def refuse_no_seconds(what: str, value: Any, step: str | None = None, *, saga: str | None = None) -> None:

@@ -149,6 +149,11 @@ async def later(*arguments: Any) -> None:
         ),
         (lambda: compile_saga(saga_of(local("a"), steps=iter([local("a")]))), "steps must be a list or a tuple"),
         (lambda: compile_saga(saga_of(local("a"), steps=local("a"))), "steps must be a list or a tuple"),
+        (lambda: compile_saga(saga_of(local("a\x00"))), "a step's name must be a line of text"),
+        (lambda: compile_saga(saga_of(local("a\ud800"))), "a step's name must be a line of text"),
+        (lambda: compile_saga(saga_of(local("a"), name=" ")), "its name must be a line of text"),
+        (lambda: compile_saga(saga_of(local("a"), response_queue=7)), "its response_queue must be a line of text"),
+        (lambda: compile_saga(saga_of(remote("a", PIVOT, awaited=False))), "it is the pivot, and nobody awaits it"),
     ],
 )
 def test_what_could_not_run_is_refused_before_it_runs(build: Any, why: str) -> None:

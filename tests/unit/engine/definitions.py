@@ -78,7 +78,7 @@ def steps(draw: st.DrawFn, name: str, kind: StepKind) -> Any:
     if form == "signal":
         timeout = draw(st.sampled_from([None, 20.0]))
         return WaitForSignal(name, action=nothing, on_signal=draw(callbacks), timeout_seconds=timeout, **given)
-    if form == "unawaited":
+    if form == "unawaited" and kind is not PIVOT:
         return AsyncStep(name, DO, action=nothing, awaited=False, **given)
     given |= {"on_success": draw(callbacks), "on_failure": draw(callbacks)}
     if form == "child":
