@@ -14,6 +14,8 @@ from sagas_framework import (
     DefinitionError,
     Failure,
     Saga,
+    SagaFailed,
+    SagaHandle,
     Sleep,
     StepContext,
     WaitForSignal,
@@ -192,6 +194,19 @@ def test_a_child_that_is_undone_before_it_was_asked_for_never_begins(bench: Benc
     bench.handle(delivery_of(said))
     assert bench.status(parent) == "failed"
     assert bench.status(child_saga_id(parent, "ship", 1)) == "failed"
+
+
+def test_whoever_waits_for_a_child_that_never_began_is_told_so_and_finds_no_data(bench: Bench) -> None:
+    parent = bench.started(PlaceOrder, Order(7))
+    bench.publisher.take()
+    bench.act(parent, Cancel(1.0, "changed their mind"))
+    (undo,) = bench.due_now(parent)
+    bench.handle(delivery_of(undo))
+    child: SagaHandle[Any] = SagaHandle(child_saga_id(parent, "ship", 1), False, bench.engine, bench.definitions)
+    execution = child.wait(raise_on_failure=False)
+    assert (execution.succeeded, execution.data, execution.failed_step) == (False, None, None)
+    with pytest.raises(SagaFailed, match="before this one had begun"):
+        child.wait()
 
 
 def test_a_command_for_a_child_that_does_not_say_whose_it_is_is_kept(bench: Bench) -> None:
