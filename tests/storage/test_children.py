@@ -17,6 +17,8 @@ from sagas_framework import (
     Refusal,
     RetryPolicy,
     Saga,
+    SagaFailed,
+    SagaHandle,
     Sleep,
     StepContext,
     WaitForSignal,
@@ -281,6 +283,19 @@ def test_who_comes_second_to_make_a_child_finds_the_firsts(postgresql_engine: En
     first.handle(answer(bill, {}), delivery_of(command))
     assert first.kept() == [] and first.status(troubled) == "failed"
     assert first.status(child_saga_id(parent, "ship", 1)) == ("running" if asked_to == "run" else "compensating")
+
+
+def test_whoever_waits_for_a_child_that_never_began_is_told_so_and_finds_no_data(bench: Bench) -> None:
+    parent = bench.started(PlaceOrder, Order(7))
+    bench.publisher.take()
+    bench.act(parent, Cancel(1.0, "changed their mind"))
+    (undo,) = bench.due_now(parent)
+    bench.handle(delivery_of(undo))
+    child: SagaHandle[Any] = SagaHandle(child_saga_id(parent, "ship", 1), False, bench.engine, bench.definitions)
+    execution = child.wait(raise_on_failure=False)
+    assert (execution.succeeded, execution.data, execution.failed_step) == (False, None, None)
+    with pytest.raises(SagaFailed, match="before this one had begun"):
+        child.wait()
 
 
 def test_a_command_for_a_child_that_does_not_say_whose_it_is_is_kept(bench: Bench) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from sagas_framework import (
     AsyncStep,
     Command,
+    DefinitionError,
     Failure,
     OperationRefused,
     Operations,
@@ -171,6 +172,26 @@ def test_included_steps_work_on_their_part_of_the_data(engine: Engine) -> None:
     assert '"5994"' in pay.body and pay.correlation is not None and pay.correlation["step"] == "card_pay"
     assert pay.correlation["reply_queue"] == "trips"
     assert bench.row(saga_id)["data"]["card"]["charged"] is True
+
+
+@pytest.mark.parametrize(
+    ("pick", "given_back", "problem"),
+    [
+        (lambda trip: Card(trip.card.number), None, "`data` of include\\(...\\) made a new object"),
+        (lambda trip: trip.card, Card("new"), "a function returned Card; .* change their part of the data in place"),
+        (lambda trip: trip.card, Trip(9), "a function returned Trip; .* change their part of the data in place"),
+    ],
+)
+def test_what_an_included_step_would_lose_fails_it_and_says_why(
+    engine: Engine, pick: Any, given_back: Any, problem: str
+) -> None:
+    class Lose(Saga[Card]):
+        response_queue = "cards"
+        steps = (SyncStep("lose", action=lambda card, step: given_back),)
+
+    bench = Bench(engine, saga := saga_of(include(Lose, data=pick)))
+    with pytest.raises(DefinitionError, match=f"step 'lose': {problem}"):
+        bench.started(saga, Trip(3))
 
 
 # ---- signals ---------------------------------------------------------------------------------------------------------

@@ -41,6 +41,13 @@ class Cause:
     relay_after_seconds: float | None = None
 
 
+def is_never_undone(kind: str, phase: str) -> bool:
+    """A step of this StepKind that is so far: a pivot that succeeded, or a retriable step that began."""
+    if kind == StepKind.RETRIABLE:
+        return phase not in (Phase.WAITING, Phase.SKIPPED)
+    return kind == StepKind.PIVOT and phase in (Phase.CONFIRMING, Phase.DONE)
+
+
 class Walk:
     """`settled`: the steps that have just come to an end, whose neighbours are still to be looked at."""
 
@@ -85,14 +92,9 @@ class Walk:
         return next((n for n, s in self.steps.items() if s.awaited and s.awaited.message_id == sent), None)
 
     def past_no_return(self) -> bool:
-        """Whether something has happened that is never undone: a pivot succeeded or a retriable step began."""
-        for name, step in self.steps.items():
-            node = self.node(name)
-            if node.kind is StepKind.RETRIABLE and step.phase is not Phase.SKIPPED and not node.is_join:
-                return True
-            if node.kind is StepKind.PIVOT and step.phase in (Phase.CONFIRMING, Phase.DONE):
-                return True
-        return False
+        """Whether something has happened that is never undone; a join is nothing that happens."""
+        nodes = ((self.node(name), step.phase) for name, step in self.steps.items())
+        return any(is_never_undone(node.kind, phase) and not node.is_join for node, phase in nodes)
 
     # ---- changing ---------------------------------------------------------------------------------------------
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sagas_framework.engine.walk import is_never_undone
 from sagas_framework.operations.views import SagaDetails, StepView
 from sagas_framework.operations.words import times
 
-OVERDUE_AFTER = timedelta(seconds=30)
+OVERDUE_SECONDS = 30.0
 """A worker looks every half second: what has been due for so long, nobody looks after."""
 
 
@@ -29,7 +30,7 @@ def advice_for(saga: SagaDetails, now: datetime) -> list[Advice]:
     if saga.paused:
         return [Advice("it is paused: nothing new begins until it is resumed", f"sagas resume {saga.id}")]
     advice = _when_stuck(saga) if saga.status == "needs_attention" else []
-    if saga.wake_at is not None and saga.wake_at < now - OVERDUE_AFTER:
+    if saga.wake_at is not None and saga.wake_at < now - timedelta(seconds=OVERDUE_SECONDS):
         seconds = (now - saga.wake_at).total_seconds()
         text = f"it has been due for {seconds:.0f} s and no worker of the orchestrator has looked after it"
         advice.append(Advice(text, "sagas doctor"))
@@ -39,7 +40,8 @@ def advice_for(saga: SagaDetails, now: datetime) -> list[Advice]:
 
 def _when_stuck(saga: SagaDetails) -> list[Advice]:
     retry = Advice("remove the cause, then let it try again", f"sagas retry {saga.id} --reason '...'")
-    if saga.failed_step is None and saga.closing_failure is None and not past_no_return(saga.steps):
+    past_no_return = any(is_never_undone(step.kind, step.phase) for step in saga.steps)
+    if saga.failed_step is None and saga.closing_failure is None and not past_no_return:
         return [retry, Advice("or undo the whole saga", f"sagas cancel {saga.id} --reason '...'")]
     direction = "back" if saga.failed_at is not None else "forward"
     return [Advice(f"{retry.text} (from here it can only go {direction})", retry.command)]
@@ -66,12 +68,3 @@ def _when_unanswered(step: StepView, queue: str | None) -> Advice:
     what = step.compensation if step.phase == "undoing" else step.command
     where = f" that takes messages from the queue {queue}" if queue else ""
     return Advice(f"nobody has answered {what}, asked again {times(step.asks)}: is a worker running{where}?")
-
-
-def past_no_return(steps: Sequence[StepView]) -> bool:
-    """Whether something has happened that is never undone."""
-    return any(
-        (step.kind == "retriable" and step.phase not in ("waiting", "skipped"))
-        or (step.kind == "pivot" and step.phase in ("confirming", "done"))
-        for step in steps
-    )

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sagas_framework.definition.graph import Definition
 from sagas_framework.engine.state import Phase, SagaState, StepState
 from sagas_framework.errors import PublishFailed
+from sagas_framework.operations.advice import OVERDUE_SECONDS
 from sagas_framework.operations.process import Process
 from sagas_framework.operations.words import one_line
 from sagas_framework.storage import health
@@ -22,9 +23,6 @@ from sagas_framework.storage.migration import schema_versions
 from sagas_framework.storage.schema import UNFINISHED
 from sagas_framework.transport.celery_app import settings_that_lose_messages
 from sagas_framework.transport.publisher import Publisher
-
-OVERDUE_SECONDS = 30.0
-"""A worker looks every half second: what has been due for so long, nobody looks after."""
 
 MANY_ASKS = 3
 LOOKED_AT_FOR_SILENCE = 200

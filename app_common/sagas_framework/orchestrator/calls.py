@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -30,7 +31,7 @@ def call_user_code(call: Call, instance: Instance, session: Session) -> Any:
         return instance.definition.saga().on_compensation_failure(data, call.argument, context)
     assert call.step is not None
     node = instance.definition.nodes[call.step]
-    seen = data if node.view is None else node.view(data)
+    seen = data if node.view is None else _part(node.view, data, call.step)
     if call.code is UserCode.ACTION:
         return _act(node, instance, seen, context)
     if call.code is UserCode.COMPENSATION:
@@ -38,6 +39,17 @@ def call_user_code(call: Call, instance: Instance, session: Session) -> Any:
     if call.code is UserCode.ON_FAILURE and isinstance(node.step, AsyncStep) and node.step.on_failure is not None:
         return _keep(instance, node, node.step.on_failure(seen, call.argument, context), context.step)
     return _confirm(node, instance, seen, call.argument, context)
+
+
+def _part(view: Callable[[Any], Any], data: Any, step: str) -> Any:
+    part = view(data)
+    if view(data) is not part:
+        raise DefinitionError(
+            "`data` of include(...) made a new object; it must return a part of the saga's data, the same object every "
+            "time: what a step changes in another one is lost",
+            step=step,
+        )
+    return part
 
 
 def _act(node: Node, instance: Instance, data: Any, context: StepContext) -> Any:
@@ -85,7 +97,13 @@ def _keep(instance: Instance, node: Node | None, returned: Any, step: str) -> No
     if returned is None:
         return
     data_type = instance.definition.data_type
-    if (node is None or node.view is None) and data_type is not dict and isinstance(returned, data_type):
+    if node is not None and node.view is not None:
+        raise DefinitionError(
+            f"a function returned {type(returned).__name__}; with include(data=...), functions of included steps "
+            "change their part of the data in place and return nothing",
+            step=step,
+        )
+    if data_type is not dict and isinstance(returned, data_type):
         instance.replace_data(returned)
         return
     raise DefinitionError(

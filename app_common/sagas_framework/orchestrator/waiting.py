@@ -11,6 +11,7 @@ from sqlalchemy import Engine, RowMapping
 
 from sagas_framework.definition.graph import Definition
 from sagas_framework.definition.saga import Data
+from sagas_framework.engine.child import NEVER_BEGUN
 from sagas_framework.engine.state import SagaStatus
 from sagas_framework.errors import DefinitionError, SagaFailed, WaitTimedOut, in_one_line
 from sagas_framework.storage import views
@@ -32,7 +33,8 @@ _ENDED = (SagaStatus.SUCCEEDED, SagaStatus.FAILED)
 class Execution(Generic[Data]):
     """A saga that has ended: how, with which data, and, where it was rolled back, at which step and why.
 
-    `created` is the handle's: False when its idempotency key had started it before.
+    `created` is the handle's: False when its idempotency key had started it before. `data` is None for one saga only,
+    which nobody here has started: another's step, undone before it had begun.
     """
 
     saga_id: str
@@ -122,11 +124,13 @@ def _execution(row: RowMapping, definitions: Mapping[str, Definition], created: 
     definition = definitions.get(row["saga"])
     if definition is None:
         raise DefinitionError("it is not registered with the orchestrator that waits for it", saga=row["saga"])
+    failure = None if row["failure_details"] is None else Failure.from_json(row["failure_details"])
+    what = f"data of saga {row['id']}"
     return Execution(
         saga_id=row["id"],
         status=SagaStatus(row["status"]),
-        data=codec.decode(definition.data_type, row["data"], f"data of saga {row['id']}"),
-        failure=None if row["failure_details"] is None else Failure.from_json(row["failure_details"]),
+        data=None if failure == NEVER_BEGUN else codec.decode(definition.data_type, row["data"], what),
+        failure=failure,
         failed_step=row["failed_step"],
         created=created,
     )
