@@ -17,6 +17,7 @@
     ├── PayloadRefused             a value does not match the dataclass that its message declares
     ├── Refusal                    raised by handlers and steps: "no, and asking again would not change it"
     ├── TransientError             raised by handlers: "not now, ask me again"
+    ├── InsideAStep                a step's function waits for a saga, or signals one, while it holds its own
     ├── SessionIsLent              commit, rollback or close on the session that the framework handed out
     ├── AnswerRefused              a later answer that no step waits for
     ├── UnknownSaga                no saga instance has this id
@@ -150,6 +151,17 @@ class AnswerRefused(SagasError):
         self.token = token
         self.reason = reason
         super().__init__(f"the answer is refused: {reason}")
+
+
+class InsideAStep(SagasError):
+    """A step's function called what would wait for the very transaction that it runs in."""
+
+    def __init__(self, called: str, step: str) -> None:
+        super().__init__(
+            f"{called} is refused inside the function of step {step!r}: it would wait for what this transaction holds, "
+            "and every saga of this worker with it. Make the other saga a step with child_saga(...), or start it with "
+            "orchestrator.start(..., session=step.session) and do not wait for it"
+        )
 
 
 class UnknownSaga(SagasError):

@@ -153,14 +153,15 @@ def test_the_start_of_the_howto_starts_once(engine: Engine, trips: ModuleType, t
 
 @pytest.fixture
 def office(importing: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
-    """The four files of answer-later.md, on a database of their own."""
+    """The five files of answer-later.md, on a database of their own."""
     monkeypatch.setenv("CELERY_BROKER", "memory://")
     monkeypatch.setenv("RESTAURANT_DATABASE_URL", f"sqlite:///{tmp_path}/restaurant.sqlite3")
-    for file, block in zip(["messages", "handlers", "worker", "office"], python_blocks("answer-later.md"), strict=True):
+    for file, block in zip(
+        ["messages", "handlers", "worker", "prepare_database", "office"], python_blocks("answer-later.md"), strict=True
+    ):
         (importing / f"{file}.py").write_text(block)
+    import_module("prepare_database")
     office = import_module("office")
-    upgrade_database(office.participant.engine)
-    office.OpenTicket.metadata.create_all(office.participant.engine)
     yield office
     office.participant.engine.dispose()
 

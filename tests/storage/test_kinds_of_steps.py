@@ -1,6 +1,7 @@
 """What each kind of step does, on real databases."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -350,3 +351,26 @@ def test_a_function_may_return_the_sagas_new_data(engine: Engine) -> None:
     bench = Bench(engine, saga := saga_of(SyncStep("extend", action=longer), book("plane")))
     saga_id = bench.started(saga, Trip(3))
     assert bench.row(saga_id)["data"]["days"] == 4
+
+
+@pytest.mark.parametrize("called", ["run", "signal", "wait"])
+def test_a_function_that_would_wait_for_its_own_transaction_fails_its_step_and_holds_up_nobody(
+    engine: Engine, called: str
+) -> None:
+    orchestrator = create_orchestrator("aside", broker="memory://", database_url="sqlite://", sagas=[Payment])
+
+    def careless(trip: Trip, step: StepContext) -> None:
+        calls: dict[str, Callable[[], Any]] = {
+            "run": lambda: orchestrator.run(Payment, trip.card),
+            "signal": lambda: orchestrator.signal(step.saga_id, "approval"),
+            "wait": lambda: orchestrator.handle(step.saga_id).wait(),
+        }
+        calls[called]()
+
+    bench = Bench(engine, saga := saga_of(book("plane"), SyncStep("careless", action=careless)))
+    saga_id = bench.started(saga, Trip(3))
+    (plane,) = bench.publisher.take()
+    bench.handle(answer(plane, {}))
+    assert what(bench.publisher.take()) == ["cancel plane"]
+    assert "is refused inside the function of step 'careless'" in bench.row(saga_id)["failure_details"]["message"]
+    orchestrator.engine.dispose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -12,13 +13,30 @@ from sagas_framework.definition.steps import AsyncStep, Send, Sleep, StepContext
 from sagas_framework.definition.structure import OTHERWISE, Choice
 from sagas_framework.definition.values import MAX_SECONDS
 from sagas_framework.engine.protocol import Call, UserCode
-from sagas_framework.errors import DefinitionError
+from sagas_framework.errors import DefinitionError, InsideAStep
 from sagas_framework.orchestrator.instance import Instance
 from sagas_framework.vocabulary import codec
+
+_running: ContextVar[str | None] = ContextVar("the step whose function runs", default=None)
+
+
+def refuse_inside_a_step(called: str) -> None:
+    """What waits for a saga's row must not be called by who holds one."""
+    step = _running.get()
+    if step is not None:
+        raise InsideAStep(called, step)
 
 
 def call_user_code(call: Call, instance: Instance, session: Session) -> Any:
     """What the engine wants to know of it: a payload to send, the branch chosen, the seconds to sleep."""
+    before = _running.set(call.step or call.code.value)
+    try:
+        return _called(call, instance, session)
+    finally:
+        _running.reset(before)
+
+
+def _called(call: Call, instance: Instance, session: Session) -> Any:
     undoes = call.argument if call.code is UserCode.COMPENSATION else None
     context = StepContext(instance.id, call.step or "", call.attempt, session, undoes)
     data = instance.lend_data()

@@ -18,6 +18,7 @@ from sagas_framework.delivery.after_commit import PUBLISH_TIMEOUT_SECONDS
 from sagas_framework.engine.protocol import Act, Signal
 from sagas_framework.errors import ConfigurationError, DefinitionError, UnknownSaga
 from sagas_framework.orchestrator.advance import Advancer
+from sagas_framework.orchestrator.calls import refuse_inside_a_step
 from sagas_framework.orchestrator.due import DueSagas
 from sagas_framework.orchestrator.instance import Arrival
 from sagas_framework.orchestrator.replies import ReplyBatches
@@ -70,9 +71,14 @@ class Orchestrator:
         The saga's own row is written as the last thing before that commit: the transaction that starts a saga cannot
         read it, and a foreign key to it has to be deferrable.
         """
+        if not isinstance(saga, type):
+            raise DefinitionError(f"a saga is started by its class, not by {saga!r}")
         definition = self.definitions.get(saga.name)
         if definition is None or definition.saga is not saga:
-            raise DefinitionError(f"it is not registered with the orchestrator {self.name!r}", saga=saga.name)
+            raise DefinitionError(
+                f"it is not registered with the orchestrator {self.name!r}; add it to the sagas of create_orchestrator",
+                saga=saga.name,
+            )
         saga_id, created = start(definition, self.name, data, session, idempotency_key, self._starts)
         return SagaHandle(saga_id, created, self.engine, self.definitions)
 
@@ -87,6 +93,7 @@ class Orchestrator:
 
     def act(self, saga_id: str, act: Act) -> None:
         """Applies what somebody outside wants. It sends nothing itself: the due loop of a worker does, at once."""
+        refuse_inside_a_step(f"orchestrator.{type(act).__name__.lower()}()")
         self._advancer.arrivals([Arrival(saga_id, act)], (), act.now)
 
     def register_async_step_handlers(self) -> None:
@@ -112,8 +119,10 @@ class Orchestrator:
     ) -> Execution[Data]:
         """Starts a saga in a transaction of its own and waits for its end, as `start` and `handle.wait` do.
 
-        With an `idempotency_key` that was used before, it waits for the saga which that has started.
+        With an `idempotency_key` that was used before, it waits for the saga which that has started. What a leading
+        local step raises comes out as it is, as from `start`: no saga has been stored then.
         """
+        refuse_inside_a_step("orchestrator.run()")
         with self.sessions.begin() as session:
             handle = self.start(saga, data, session=session, idempotency_key=idempotency_key)
         return handle.wait(timeout_seconds, raise_on_failure=raise_on_failure)

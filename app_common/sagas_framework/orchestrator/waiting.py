@@ -14,6 +14,7 @@ from sagas_framework.definition.saga import Data
 from sagas_framework.engine.child import NEVER_BEGUN
 from sagas_framework.engine.state import SagaStatus
 from sagas_framework.errors import DefinitionError, SagaFailed, WaitTimedOut, in_one_line
+from sagas_framework.orchestrator.calls import refuse_inside_a_step
 from sagas_framework.storage import views
 from sagas_framework.storage.database import reading
 from sagas_framework.storage.weather import is_bad_weather
@@ -62,8 +63,9 @@ class SagaHandle(Generic[Data]):
         """The finished execution; raises WaitTimedOut when the saga has not ended by then. It goes on all the same.
 
         A saga that was rolled back raises SagaFailed, or is returned like one that succeeded. Commit the transaction
-        that started the saga before you wait, and never wait inside a step: the worker that waits would have to end it.
+        that started the saga before you wait. Inside a step it is refused: the worker that waits would have to end it.
         """
+        refuse_inside_a_step("handle.wait()")
         row = _when_ended(self._engine, self.saga_id, timeout_seconds)
         execution = _execution(row, self._definitions, self.created)
         if raise_on_failure and not execution.succeeded:

@@ -144,7 +144,7 @@ def _answer(
 
 def _decided(order: Order, answer: Answer, kept: list[Kept]) -> barrier.Decision:
     if answer.failure is not None and order.reply_queue is None:
-        kept.append(order.kept(f"nobody waits for its failure: {answer.failure}"))
+        kept.append(order.kept(f"nobody waits for its failure: {answer.failure.type}: {answer.failure.message}"))
     return barrier.Decision(answer, barrier.changes_of(order.place.direction, order.place.attempt, answer))
 
 

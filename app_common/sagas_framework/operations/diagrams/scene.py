@@ -206,7 +206,7 @@ def _facts(node: Node, step: StepView | None) -> tuple[str, ...]:
     facts = [_doing(node)] if node.work is not Work.CHOICE else []
     if node.work is Work.DISPATCH:
         facts.append("no answer awaited")
-    if node.work is not Work.CHOICE and node.kind in KINDS:
+    if node.work not in (Work.CHOICE, Work.DISPATCH) and node.kind in KINDS:  # what nobody awaits is not retried
         facts.append(KINDS[node.kind])
     if step is not None and step.until is not None:
         facts.append(f"until {clock(step.until)}")
