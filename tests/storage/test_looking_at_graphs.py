@@ -1,16 +1,19 @@
 """What operators see of each kind of step, on real databases."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
 from sagas_framework import (
+    PIVOT,
     AsyncStep,
     DefinitionError,
     Failure,
     FailureKind,
+    OperationRefused,
     Operations,
     Sleep,
     SyncStep,
@@ -217,3 +220,23 @@ def test_a_step_whose_answer_could_not_be_handled_is_not_called_unanswered(seen:
     assert not any("nobody has answered" in advice.text for advice in advice_for(saga, saga.updated_at))
     with bench.engine.connect() as connection:
         assert doctor._silence(connection, bench.definitions).ok
+
+
+@pytest.mark.parametrize(("pivot_answered", "offered"), [(False, True), (True, False)])
+def test_cancelling_is_advised_where_it_is_not_refused(seen: Seen, pivot_answered: bool, offered: bool) -> None:
+    bench, operations, saga_id = seen(
+        parallel(book("plane"), book("hotel")),
+        AsyncStep("pay", TELL, booking, kind=PIVOT),
+        AsyncStep("mail", TELL, booking),
+    )
+    bench.handle(*(answer(sent, {}) for sent in bench.publisher.take()))
+    if pivot_answered:
+        bench.handle(*(answer(sent, {}) for sent in bench.publisher.take()))
+    stuck = bench.publisher.take()[0]
+    bench.advancer.arrivals([Arrival(saga_id, Unhandled(1.0, stuck.id, NO_ROOMS))], (), 1.0)
+    saga = operations.show(saga_id)
+    assert saga.status == "needs_attention"
+    commands = [advice.command or "" for advice in advice_for(saga, saga.updated_at)]
+    assert any(command.startswith("sagas cancel") for command in commands) is offered
+    with nullcontext() if offered else pytest.raises(OperationRefused, match="point of no return"):
+        operations.cancel(saga_id, "let us see")

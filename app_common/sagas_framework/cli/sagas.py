@@ -141,6 +141,9 @@ def _tell(operations: Operations, saga_id: str, done: str) -> None:
         click.echo(f"saga {saga_id} {done}, and has ended: {output.status(saga.status)}")
         return
     click.echo(f"saga {saga_id} {done}: {output.status(saga.status)}; {saga.situation}")
+    if saga.paused:
+        click.echo(f"it is paused: nothing new begins until `sagas resume {saga_id}`")
+        return
     click.echo("a running worker sends what is to be sent within a second")
 
 

@@ -20,11 +20,7 @@ MAX_NAME_CHARACTERS = 120
 
 def refuse_bad_saga(saga: type[Saga[Any]]) -> None:
     refuse_unfinished(saga)
-    steps = getattr(saga, "steps", ())
-    if not isinstance(steps, (list, tuple)):  # a generator would be empty the second time
-        raise DefinitionError(f"its steps must be a list or a tuple, not {steps!r}", saga=saga.name)
-    if not steps:
-        raise EmptySaga("it has no steps; there would be nothing to do. Give it at least one", saga=saga.name)
+    _refuse_bad_steps(saga)
     refuse_no_name("its name", saga.name, saga.__name__)
     if len(saga.name) > MAX_NAME_CHARACTERS:
         raise DefinitionError(f"its name is longer than {MAX_NAME_CHARACTERS} characters", saga=saga.name)
@@ -35,6 +31,14 @@ def refuse_bad_saga(saga: type[Saga[Any]]) -> None:
         seconds = getattr(saga, name)
         if seconds is not None:
             refuse_no_seconds(f"its {name}", seconds, saga=saga.name)
+
+
+def _refuse_bad_steps(saga: type[Saga[Any]]) -> None:
+    steps = getattr(saga, "steps", ())
+    if not isinstance(steps, (list, tuple)):  # a generator would be empty the second time
+        raise DefinitionError(f"its steps must be a list or a tuple, not {steps!r}", saga=saga.name)
+    if not steps:
+        raise EmptySaga("it has no steps; there would be nothing to do. Give it at least one", saga=saga.name)
 
 
 def refuse_bad_name(saga: str, name: str, known: Container[str]) -> None:
@@ -117,8 +121,7 @@ def refuse_bad_include(
     name = included.saga.name
     if included.saga is saga or included.saga in within:
         raise DefinitionError(f"it includes {name!r}, which includes itself: there would be no end", saga=saga.name)
-    if not getattr(included.saga, "steps", ()):
-        raise EmptySaga(f"it includes {name!r}, which has no steps", saga=saga.name)
+    _refuse_bad_steps(included.saga)
     outer = data_type_of((saga, *within)[-1])
     inner = data_type_of(included.saga)
     if included.data is None and view is None and not issubclass(outer, inner):
@@ -130,7 +133,11 @@ def refuse_bad_include(
 
 
 def refuse_bad_children(definition: Definition, known: Mapping[str, Definition]) -> None:
-    """A saga that is a step of another runs on the same orchestrator, and can be undone where that step can."""
+    """A saga that is a step of another runs on the same orchestrator, can be undone where that step can, and is not,
+    in the end, a step of its own."""
+    if definition.name in _always_run(definition, known, set()):
+        problem = "it is a step of its own child: there would be no end. Let a choice(...) decide whether it goes on"
+        raise DefinitionError(problem, saga=definition.name)
     for step, saga in definition.children.items():
         child, node = known.get(saga.name), definition.nodes[step]
         if child is None or child.saga is not saga:
@@ -148,6 +155,19 @@ def refuse_bad_children(definition: Definition, known: Mapping[str, Definition])
                 saga=definition.name,
                 step=step,
             )
+
+
+def _always_run(definition: Definition, known: Mapping[str, Definition], seen: set[str]) -> set[str]:
+    """The sagas that are started whenever this one comes to its end, which no choice decides about."""
+    decided = {
+        name for node in definition.nodes.values() for members in (node.branches or {}).values() for name in members
+    }
+    for step, saga in definition.children.items():
+        if step not in decided and saga.name not in seen:
+            seen.add(saga.name)
+            if saga.name in known:
+                _always_run(known[saga.name], known, seen)
+    return seen
 
 
 def _return_type(function: Any) -> Any:

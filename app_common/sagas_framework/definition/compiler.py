@@ -210,7 +210,7 @@ def _first_name(branches: Sequence[Sequence[Element]]) -> str:
             if isinstance(element, Choice):
                 return element.name or element.branches[0].label
             if isinstance(element, Include):
-                return element.prefix + _first_name([element.saga.steps])
+                return element.prefix + element.saga.name
             return str(getattr(element, "name", element))
     return "nothing"
 

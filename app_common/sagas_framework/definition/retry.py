@@ -8,6 +8,8 @@ from sagas_framework.definition.values import is_finite
 from sagas_framework.errors import DefinitionError
 
 _LONGEST_EXPONENT = 64
+MAX_FACTOR = 1000.0
+"""To the power of the longest exponent it is still a number."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class RetryPolicy:
             raise DefinitionError(f"RetryPolicy: max_attempts is {self.max_attempts}; the first try counts as one")
         if not all(map(is_finite, (self.initial_delay_seconds, self.factor, self.max_delay_seconds))):
             raise DefinitionError("RetryPolicy: delays and factor must be finite numbers")
+        if self.factor > MAX_FACTOR:
+            raise DefinitionError(f"RetryPolicy: factor is {self.factor}; at most {MAX_FACTOR:g}")
         if self.initial_delay_seconds < 0 or self.factor < 1 or self.max_delay_seconds < 0:
             raise DefinitionError("RetryPolicy: delays must not be negative and the factor at least 1")
 

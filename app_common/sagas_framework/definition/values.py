@@ -21,7 +21,7 @@ def refuse_no_function(what: str, value: Any, arguments: int, step: str | None =
     if inspect.iscoroutinefunction(value):
         raise DefinitionError(f"{what} {called} is a coroutine function, and nobody would await it", step=step)
     try:
-        signature = inspect.signature(value)
+        signature = inspect.signature(value, follow_wrapped=False)
     except (TypeError, ValueError):  # some that are written in C do not say
         return
     try:

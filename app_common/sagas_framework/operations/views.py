@@ -17,6 +17,7 @@ UNKNOWN = "unknown"
 """The kind and the work of a step that this process has no definition of."""
 
 _PHASES = {
+    "waiting": "not begun",
     "acting": "under way",
     "confirming": "answered",
     "unknown": "no answer",
@@ -78,6 +79,8 @@ class StepView:
             return "stuck"
         if self.work == Work.NOTHING and self.phase in ("waiting", "done"):
             return "only when undoing"
+        if self.was_refused:
+            return "answer refused"
         if self.phase == "undone" and self.compensation is None:
             return "nothing to undo"
         if self.phase == "acting" and self.retry_at is not None:
@@ -87,6 +90,12 @@ class StepView:
         if self.phase == "acting" and self.work == Work.SLEEP:
             return "sleeps"
         return _PHASES.get(self.phase, self.phase)
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether the function that was given the reply, or the signal, has raised: it is done, and has failed."""
+        settled = self.phase == "done" or (self.phase == "undone" and self.compensation is None)
+        return settled and self.failure is not None
 
     @property
     def waits_for_signal(self) -> bool:

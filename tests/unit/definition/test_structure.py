@@ -24,6 +24,7 @@ from sagas_framework import (
     parallel,
     when,
 )
+from sagas_framework.definition.checks import refuse_bad_children
 from sagas_framework.definition.compiler import compile_saga
 from sagas_framework.definition.graph import Fork
 from sagas_framework.definition.steps import StepKind
@@ -134,7 +135,7 @@ def test_after_a_pivot_wherever_it_stands_nothing_can_be_undone(
         ([parallel(remote("a"), remote("b"), name="a")], "'a': another step has the same name"),
         ([choosing(remote("way"))], "'way': another step has the same name"),
         ([include(saga_of(remote("a"))), remote("a")], "include\\(prefix=...\\) take one as well"),
-        ([include(saga_of())], "which has no steps"),
+        ([include(saga_of())], "it has no steps"),
         ([parallel(remote("a"), ["b"])], "'b' is not a step"),  # type: ignore[list-item]
         ([include(saga_of(remote("a"), data=Payment))], "say which part of the data that is"),
         ([include(saga_of(remote("a" * 100)), prefix="p" * 21)], "longer than 120"),
@@ -276,3 +277,24 @@ def accepted(steps: Sequence[Any]) -> bool:
         assert refused.step is not None
         return False
     return True
+
+
+def test_a_saga_that_would_always_start_itself_again_is_refused_unless_a_choice_decides() -> None:
+    looping, deciding = saga_of(local("a"), name="Looping"), saga_of(local("a"), name="Deciding")
+    looping.steps = (local("a"), child_saga("again", looping, work))
+    deciding.steps = (local("a"), choice(when(work, child_saga("again", deciding, work))))
+    for saga in (looping, deciding):
+        known = {saga.name: compile_saga(saga)}
+        if saga is looping:
+            with pytest.raises(DefinitionError, match="a step of its own child: there would be no end"):
+                refuse_bad_children(known[saga.name], known)
+        else:
+            refuse_bad_children(known[saga.name], known)
+
+
+def test_sagas_that_include_each_other_at_the_head_of_a_parallel_are_refused() -> None:
+    one, other = saga_of(local("a"), name="One"), saga_of(local("b"), name="Other")
+    one.steps = (parallel(include(other), local("c")),)
+    other.steps = (parallel(include(one), local("d")),)
+    with pytest.raises(DefinitionError, match="which includes itself"):
+        compile_saga(one)

@@ -154,7 +154,7 @@ def test_an_instance_is_marked_in_mermaid_with_words_and_classes() -> None:
     }
     lines = statements(mermaid(ALL_KINDS, at(ALL_KINDS, **steps)))
     joined = " ".join(lines)
-    assert "✔ done" in joined and "✖ failed" in joined and "no rooms" in joined and "○ waiting" in joined
+    assert "✔ done" in joined and "✖ failed" in joined and "no rooms" in joined and "○ not begun" in joined
     assert '==>|"late"|' in joined and '-.->|"otherwise"|' in joined
     assert any(line.startswith("class ") and line.endswith(" bad") for line in lines)
 
@@ -172,7 +172,7 @@ def test_the_svg_holds_only_what_draws_and_says_what_it_is(inline: bool) -> None
     title, described = root.find("title"), root.find("desc")
     assert title is not None and title.text == "TripSaga"
     assert described is not None
-    assert described.text == "15 steps: 13 waiting, 1 only when undoing, 1 done."
+    assert described.text == "15 steps: 13 not begun, 1 only when undoing, 1 done."
 
 
 def test_a_picture_within_a_page_needs_nothing_that_the_pages_policy_refuses() -> None:
@@ -307,7 +307,7 @@ def test_of_a_thousand_branches_twenty_are_drawn_and_the_others_counted_the_trou
     views = at(definition, **steps)
     for picture in (svg(definition, views), mermaid(definition, views)):
         assert "… and 980 more" in picture
-        assert "681 done" in picture and "299 waiting" in picture
+        assert "681 done" in picture and "299 not begun" in picture
         assert "b900" in picture and "c650" in picture and "b17" in picture and "b18<" not in picture
         assert len(picture) < 40_000
     assert "1000 branches side by side" in svg(definition)

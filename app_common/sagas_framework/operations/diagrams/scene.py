@@ -113,6 +113,8 @@ def _counted(words: Sequence[str]) -> list[str]:
 def state_of(step: StepView) -> State:
     if step.stuck:
         return State(step.state, "alert", "warning")
+    if step.was_refused:
+        return State(step.state, *_PHASES["failed"])
     if step.work == Work.NOTHING and step.phase == "done":
         return State(step.state, "idle", "ring")  # it has done nothing yet
     if step.phase == "undone" and step.compensation is None:
@@ -144,7 +146,7 @@ class _Scene:
             facts=_facts(node, step),
             undo=self._undoing(node),
             state=state_of(step) if step else None,
-            trouble=reason_of(step.failure) if step and step.failure and step.phase != "done" else "",
+            trouble=reason_of(step.failure) if step and step.failure else "",
         )
 
     def _undoing(self, node: Node) -> str | None:
