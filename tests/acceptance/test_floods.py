@@ -13,7 +13,7 @@ from tests.support.system import System, assert_coherent, running_system
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # what hangs fails by the limits inside
 KINDS = ["embedded", pytest.param("servers", marks=[pytest.mark.rabbitmq, pytest.mark.postgresql])]
-ORDERS = 600
+ORDERS = 400
 TOGETHER = 25
 FIRST_STEP = "verify_consumer_details"
 MOVING = 40

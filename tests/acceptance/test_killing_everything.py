@@ -9,7 +9,7 @@ from local_stack.plan import SERVICES
 from tests.support.system import System, assert_coherent, running_system
 
 RUNNING_AT_EVERY_KILL = 200
-ROUNDS = 3
+ROUNDS = 2
 END_SECONDS = 150.0
 WORKERS = [*SERVICES, "order_service#2"]
 DAM = "accounting_service"
