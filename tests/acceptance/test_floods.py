@@ -12,7 +12,10 @@ from local_stack.plan import SERVICES
 from tests.support.system import System, assert_coherent, running_system
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # what hangs fails by the limits inside
-KINDS = ["embedded", pytest.param("servers", marks=[pytest.mark.rabbitmq, pytest.mark.postgresql])]
+KINDS = [
+    pytest.param("embedded", marks=pytest.mark.long),
+    pytest.param("servers", marks=[pytest.mark.rabbitmq, pytest.mark.postgresql]),
+]
 ORDERS = 400
 TOGETHER = 25
 FIRST_STEP = "verify_consumer_details"

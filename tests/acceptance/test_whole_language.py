@@ -22,7 +22,7 @@ from tests.support.journeys.system import (
 
 pytestmark = pytest.mark.slow
 KINDS = [
-    pytest.param("embedded", marks=pytest.mark.redis),
+    pytest.param("embedded", marks=[pytest.mark.redis, pytest.mark.long]),
     pytest.param("servers", marks=[pytest.mark.rabbitmq, pytest.mark.postgresql]),
 ]
 END_SECONDS = 120.0

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(
     params=[
         pytest.param("embedded", marks=pytest.mark.redis),
-        pytest.param("servers", marks=[pytest.mark.rabbitmq, pytest.mark.postgresql]),
+        pytest.param("servers", marks=[pytest.mark.long, pytest.mark.rabbitmq, pytest.mark.postgresql]),
     ]
 )
 def parking(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Parking]:

@@ -21,7 +21,12 @@ DEATHS = {
 }
 
 
-@pytest.fixture(params=["embedded", pytest.param("servers", marks=[pytest.mark.rabbitmq, pytest.mark.postgresql])])
+@pytest.fixture(
+    params=[
+        pytest.param("embedded", marks=pytest.mark.long),
+        pytest.param("servers", marks=[pytest.mark.rabbitmq, pytest.mark.postgresql]),
+    ]
+)
 def trips(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Trips]:
     with trips_system(request.param, tmp_path) as trips:
         trips.prepare(ROOMS)
