@@ -1,7 +1,6 @@
 """What can be known about the container files without an engine."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import yaml
 from local_stack.plan import CHECKOUT, SERVICES, page_command, preparation_command, worker_command
 from messaging import accounting_service_messaging, consumer_service_messaging, restaurant_service_messaging
 from messaging.order_service_messaging import CREATE_ORDER_SAGA_RESPONSE_QUEUE
+from tests.support import npm
 
 WHOLE = CHECKOUT / "docker-compose.yml"
 SERVERS_ALONE = CHECKOUT / "docker-compose.local.yaml"
@@ -166,9 +166,6 @@ def test_everything_the_image_copies_exists_and_is_sent_to_the_engine() -> None:
 
 
 def test_a_dockerfile_linter_has_nothing_to_say() -> None:
-    local = CHECKOUT / ".local" / "tools" / "node_modules" / ".bin"
-    linter = shutil.which("hadolint") or shutil.which("dockerfilelint", path=f"{local}:/usr/local/bin:/usr/bin")
-    if linter is None:
-        pytest.skip("no hadolint on the PATH and no dockerfilelint (npm install --prefix .local/tools dockerfilelint)")
+    linter = npm.module("dockerfilelint") / "bin" / "dockerfilelint"
     result = subprocess.run([linter, "Dockerfile"], cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
