@@ -179,8 +179,8 @@ def _envelope(components: dict[str, Schema]) -> dict[str, Schema]:
     nothing = {"type": "null"}
     answered = {"type": "string", "format": "uuid", "description": "The id of the command that it answers."}
     return {
-        _COMMAND_HEADERS: _common_headers(_COMMAND_HEADERS, nothing),
-        _REPLY_HEADERS: _common_headers(_REPLY_HEADERS, answered),
+        _COMMAND_HEADERS: _common_headers(_COMMAND_HEADERS, nothing, ["task", "id"]),
+        _REPLY_HEADERS: _common_headers(_REPLY_HEADERS, answered, ["task", "id", "parent_id"]),
         "Failure": {**failure, "properties": fields},
         "SagaId": {"title": "SagaId", "type": "string", "format": "uuid", "description": "The saga it belongs to."},
         "CeleryEmbed": {
@@ -215,7 +215,7 @@ def _headers(message: wire.OutgoingMessage) -> Schema:
     return {"type": "object", "properties": {"task": {"const": message.task}}, "allOf": [common]}
 
 
-def _common_headers(name: str, parent: Schema) -> Schema:
+def _common_headers(name: str, parent: Schema, required: list[str]) -> Schema:
     identity = {"type": "string", "format": "uuid"}
     fields: dict[str, Schema] = {
         "task": {"type": "string", "description": "The task that Celery is to run: the message's name."},
@@ -226,4 +226,4 @@ def _common_headers(name: str, parent: Schema) -> Schema:
         "ignore_result": {"type": "boolean", "description": "Nobody reads Celery's own result."},
         HEADER: schema_ref("SagasHeader"),
     }
-    return {"title": name, "type": "object", "properties": fields, "required": ["task", "id"]}
+    return {"title": name, "type": "object", "properties": fields, "required": required}

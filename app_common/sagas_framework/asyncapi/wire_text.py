@@ -19,21 +19,26 @@ fields are null. It is UTF-8, at most {most_bytes} bytes, nested at most {most_d
 `payload` in this document is that whole body. Fields that a receiver does not know are ignored, so that senders can
 move first; a declared field of another type is refused.
 
-The **headers** need `task` (the message's name) and `id` (a UUID). `{header}` says which attempt of which step of which
-saga is meant; a participant puts it into its reply as it came, without `reply_queue`, with `in_reply_to` (the
-command's `id`) and, in a failure, `failure_kind`.
+The **headers** need `task` (the message's name) and `id` (a UUID, the same whenever the message is sent again); a reply
+needs `parent_id`, too: the `id` of the command that it answers. `{header}` says which attempt of which step of which
+saga is meant. A command without it is done once for each `id`, and not answered. A participant puts it into its reply
+as it came, without `reply_queue`, with `in_reply_to` (the command's `id`) and, in a failure, `failure_kind`: `refused`
+is a decision, `transient` wants to be asked again, `error` is a fault.
 
-To **take part**: read a command; if its `{header}` names (orchestrator, saga, step) that you have done before, send the
-answer that you gave then. Otherwise do it, and remember the answer in the same transaction. Then send the reply to the
-queue that `{header}.reply_queue` names: task `<command>.response.success` with the response, or
-`<command>.response.failure` with `{{"type", "message", "module", "traceback"}}`; its `parent_id` is the command's
-`id`. Only then acknowledge the command. A command may come more than once, and after the one that undoes it.
+To **take part**: read a command; `(orchestrator, saga, step)` in its `{header}` and its `direction` name what is to be
+done. What you have done before, in whatever attempt, you answer as you did then; so, too, what has failed in this or a
+later `attempt`. Otherwise do it, and remember the answer in the same transaction. The direction `compensation` undoes
+what the action of the same step has done. Where that never succeeded, nothing is to be undone (unless the header says
+`unconditional`): answer with success, and refuse the action from then on, as it may be late. Send the reply to the
+queue that `{header}.reply_queue` names, if it names one: task `<command>.response.success` with the response, or
+`<command>.response.failure` with `{{"type", "message", "module", "traceback"}}`. Only then acknowledge the command.
 
 ### On RabbitMQ
 
-Published to the default exchange with the queue's name as routing key, `mandatory`, to a durable queue. Properties:
-`content_type: {content_type}`, `content_encoding: {content_encoding}`, `delivery_mode: {delivery_mode}`,
-`correlation_id`: the id. Headers, as a table:
+Published to the default exchange with the queue's name as routing key, `mandatory`. Queues are durable, neither
+exclusive nor auto-deleted; whoever sends to one, or reads from it, declares it so, with the `arguments` that bindings
+of this document show, if any. Properties: `content_type: {content_type}`, `content_encoding: {content_encoding}`,
+`delivery_mode: {delivery_mode}`, `correlation_id`: the id. Headers, as a table:
 
 ```json
 {headers}
@@ -47,8 +52,8 @@ The body, byte for byte:
 
 ### On Redis
 
-`LPUSH` to the list `{queue}`; its readers `BRPOP`. An element is JSON: the same body in base64, the same headers.
-`delivery_tag` is any text that no other message has. Byte for byte:
+`LPUSH` to the list `{queue}`; its readers `BRPOP`, and what one of them loses is asked for again. An element is JSON:
+the same body in base64, the same headers. `delivery_tag` is any text that no other message has. Byte for byte:
 
 ```json
 {element}

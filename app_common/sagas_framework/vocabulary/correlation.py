@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from sagas_framework.vocabulary import json_text
 from sagas_framework.vocabulary.command import FailureKind
@@ -16,26 +18,31 @@ MAX_ATTEMPT = 2**31 - 1  # as the databases hold it
 _MAX_TEXT = 255
 _MAX_NAME = 120
 
+# What `from_headers` below takes, for those who read it in a document.
+_Name = Annotated[str, Field(min_length=1, max_length=_MAX_NAME)]
+_Text = Annotated[str, Field(min_length=1, max_length=_MAX_TEXT)]
+_Attempt = Annotated[int, Field(ge=1, le=MAX_ATTEMPT)]
+
 
 @dataclass(frozen=True)
 class Correlation:
     """Which attempt of which step of which saga a message belongs to."""
 
-    orchestrator: str
+    orchestrator: _Name
     """Who runs the saga."""
-    saga: str
+    saga: _Name
     """The saga's id."""
-    step: str
+    step: _Text
     direction: Direction
-    attempt: int
+    attempt: _Attempt
     """Counted from 1; another attempt is another message. Asked again, the same attempt is the same message."""
-    reply_queue: str | None = None
+    reply_queue: _Text | None = None
     """Of a command: where its answer is awaited. Absent: nobody waits for one."""
-    in_reply_to: str | None = None
+    in_reply_to: _Text | None = None
     """Of a reply: the id of the command that it answers."""
     failure_kind: FailureKind | None = None
     """Of a failure."""
-    traceparent: str | None = None
+    traceparent: _Text | None = None
     """As W3C Trace Context writes it."""
     again: bool = False
     """Asked again (or the answer to that): an earlier copy may have killed its worker."""
