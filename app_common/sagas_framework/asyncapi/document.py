@@ -71,7 +71,7 @@ class Root:
     version: str
     description: str
     tags: Sequence[Tag]
-    server: BrokerServer
+    servers: Sequence[BrokerServer]
     operations: Sequence[Operation]
     schemas: Mapping[str, Schema] = field(default_factory=dict)
 
@@ -91,7 +91,7 @@ class Root:
                 "tags": written(self.tags),
             },
             "defaultContentType": "application/json",
-            "servers": {self.server.key: written(self.server)},
+            "servers": {server.key: written(server) for server in self.servers},
             "channels": {key: _channel(channels[key]) for key in sorted(channels)},
             "operations": {operation.key: _operation(operation) for operation in self.operations},
             "components": {

@@ -20,7 +20,7 @@ from asyncapi_python.kernel.document import (
 from sagas_framework.asyncapi.document import Document, IllustratedMessage, Root, to_yaml
 from sagas_framework.asyncapi.exchanges import Exchange, exchanges_of
 from sagas_framework.asyncapi.messages import NO_DOCS, Messages
-from sagas_framework.asyncapi.servers import server_of
+from sagas_framework.asyncapi.servers import servers_of
 from sagas_framework.asyncapi.wire_text import described_wire
 from sagas_framework.orchestrator.orchestrator import Orchestrator
 from sagas_framework.participant.participant import Participant
@@ -61,7 +61,7 @@ class Specification:
             version=self.version,
             description="\n\n".join([self.description, *map(described_wire, example)]),
             tags=[_ORCHESTRATES if orchestrates else _PARTICIPATES],
-            server=server_of(told_of),
+            servers=servers_of(told_of),
             operations=operations,
             schemas=messages.components,
         )

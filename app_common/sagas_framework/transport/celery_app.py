@@ -6,6 +6,7 @@ import gc
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 from celery import Celery, signals
 from kombu import Exchange, Queue
@@ -39,6 +40,7 @@ _DURABLE: dict[str, Any] = {
 class Broker:
     """Where messages go, and how.
 
+    `url` may be several, with semicolons between them: of these, the first that answers is used.
     `visibility_timeout_seconds` is Redis's alone: after it, what a dead worker held is delivered again.
     """
 
@@ -47,11 +49,13 @@ class Broker:
     visibility_timeout_seconds: float = DEFAULT_VISIBILITY_TIMEOUT_SECONDS
 
     def __post_init__(self) -> None:
-        scheme = self.url.split("://", 1)[0]
-        if "://" not in self.url or scheme not in (*BROKER_SCHEMES, _TESTS_ONLY):
-            raise ConfigurationError(
-                f"the broker URL begins with {scheme!r}; supported are {', '.join(BROKER_SCHEMES)}"
-            )
+        for url in self.url.split(";"):
+            _refuse_unusable(url)
+
+    @property
+    def addresses(self) -> list[SplitResult]:
+        """The URLs, in parts."""
+        return [urlsplit(url) for url in self.url.split(";")]
 
     @property
     def is_redis(self) -> bool:
@@ -76,6 +80,22 @@ class Broker:
                 "priority_steps": [0],
             }
         return {"confirm_publish": True} if self.confirms else {}
+
+
+def _refuse_unusable(url: str) -> None:
+    """Of a URL that cannot be read nothing is told: any part of it may be of its password."""
+    scheme, separator, _ = url.partition("://")
+    if not separator:
+        raise ConfigurationError(f"the broker URL has no scheme; supported are {', '.join(BROKER_SCHEMES)}")
+    if scheme not in (*BROKER_SCHEMES, _TESTS_ONLY):
+        raise ConfigurationError(f"the broker URL begins with {scheme!r}; supported are {', '.join(BROKER_SCHEMES)}")
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        raise ConfigurationError(
+            "the broker URL's host or port cannot be read; in a user name or password, write what is neither a letter "
+            "nor a digit percent-encoded: %2F for /"
+        ) from None
 
 
 def _confirms(url: str) -> bool:
