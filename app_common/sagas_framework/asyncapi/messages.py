@@ -9,7 +9,7 @@ from asyncapi_python.kernel.document.bindings import AmqpMessageBinding
 
 from sagas_framework.asyncapi.document import IllustratedMessage, Schema, schema_ref
 from sagas_framework.asyncapi.exchanges import Exchange
-from sagas_framework.asyncapi.samples import Samples
+from sagas_framework.asyncapi.samples import Endless, Samples
 from sagas_framework.asyncapi.schemas import Schemas, pascal_case
 from sagas_framework.errors import DefinitionError, PayloadRefused
 from sagas_framework.transport import wire
@@ -101,13 +101,14 @@ class Messages:
 
     def _example(self, command: Command, contract: Any) -> Any:
         """The JSON of a value that the class itself has taken."""
-        sample = self._samples.of(self._schemas.of(contract))
         what = f"the example of {command.name}"
         try:
+            sample = self._samples.of(self._schemas.of(contract))
             return codec.encode(contract, codec.decode(contract, sample, what), what)
-        except PayloadRefused as error:
+        except (Endless, PayloadRefused) as error:
+            problem = error.problems if isinstance(error, PayloadRefused) else error
             raise DefinitionError(
-                f"no example could be made for {command.name!r}: {error.problems}; give the field one: "
+                f"no example could be made for {command.name!r}: {problem}; give the field one: "
                 "Annotated[..., pydantic.Field(examples=[...])]"
             ) from error
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
 from sagas_framework.asyncapi.document import Schema, referred
 
-_MAX_DEPTH = 12
 _TEXTS = {
     "uuid": "7d444840-9dc0-41d1-b245-5ffdce74fad2",
     "date-time": "2026-01-31T12:30:00Z",
@@ -19,54 +19,74 @@ _TEXTS = {
 }
 
 
+class Endless(ValueError):
+    """A value of this schema holds another one of it, which holds another."""
+
+
 class Samples:
     def __init__(self, components: Mapping[str, Schema]) -> None:
         self._components = components
 
-    def of(self, schema: Schema, name: str = "text", depth: int = 0) -> Any:
-        """A plausible value; it is for the caller to see that it is a valid one."""
+    def of(self, schema: Schema, name: str = "text", within: frozenset[str] = frozenset()) -> Any:
+        """A plausible value; it is for the caller to see that it is a valid one.
+
+        `within` are the components that it is part of. None is put into itself: where a value can do without, it does.
+        """
         for key in ("examples", "enum"):
             if schema.get(key):
                 return schema[key][0]
         if "const" in schema:
             return schema["const"]
         if "$ref" in schema:
-            return self.of(self._components[referred(schema)], name, depth + 1)
+            return self._component(referred(schema), name, within)
         for key in ("allOf", "oneOf", "anyOf"):
             if key in schema:
-                return self._one_of(schema[key], name, depth)
+                return self._one_of(schema[key], name, within)
         kind = schema.get("type")
         if kind == "object":
-            return self._object(schema, depth)
+            return self._object(schema, within)
         if kind == "array":
-            return self._array(schema, name, depth)
+            return self._array(schema, name, within)
         return _scalar(kind, schema, name)
 
-    def _one_of(self, branches: list[Schema], name: str, depth: int) -> Any:
-        """The first, except where a value within itself would never end."""
-        if depth <= _MAX_DEPTH:
-            return self.of(branches[0], name, depth + 1)
-        nested = ("array", "object")
-        flat = [branch for branch in branches if branch.get("type") not in nested and "$ref" not in branch]
-        return self.of((flat or branches)[-1], name, depth + 1)
+    def _component(self, key: str, name: str, within: frozenset[str]) -> Any:
+        if key in within:
+            raise Endless(f"a value of {key} never ends")
+        return self.of(self._components[key], name, within | {key})
 
-    def _object(self, schema: Schema, depth: int) -> dict[str, Any]:
-        fields: Mapping[str, Schema] = schema.get("properties", {})
-        wanted = set(schema.get("required", ())) if depth > _MAX_DEPTH else set(fields)
-        found = {field: self.of(fields[field], field, depth + 1) for field in fields if field in wanted}
+    def _one_of(self, branches: list[Schema], name: str, within: frozenset[str]) -> Any:
+        for branch in branches[:-1]:
+            with contextlib.suppress(Endless):
+                return self.of(branch, name, within)
+        return self.of(branches[-1], name, within)
+
+    def _object(self, schema: Schema, within: frozenset[str]) -> dict[str, Any]:
+        found = {}
+        for field, of_field in schema.get("properties", {}).items():
+            try:
+                found[field] = self.of(of_field, field, within)
+            except Endless:
+                if field in schema.get("required", ()):
+                    raise
         rest = schema.get("additionalProperties")
-        if not fields and isinstance(rest, dict) and depth <= _MAX_DEPTH:
-            key = self.of(schema["propertyNames"], "key", depth + 1) if "propertyNames" in schema else "key"
-            return {str(key): self.of(rest, "value", depth + 1)}
+        if not found and isinstance(rest, dict):
+            with contextlib.suppress(Endless):
+                key = self.of(schema.get("propertyNames", {"const": "key"}), "key", within)
+                return {str(key): self.of(rest, "value", within)}
         return found
 
-    def _array(self, schema: Schema, name: str, depth: int) -> list[Any]:
+    def _array(self, schema: Schema, name: str, within: frozenset[str]) -> list[Any]:
         items = schema.get("items", {})
         if isinstance(items, list):
-            return [self.of(item, name, depth + 1) for item in items]
+            return [self.of(item, name, within) for item in items]
         least = int(schema.get("minItems", 0))
-        wanted = least if depth > _MAX_DEPTH else max(least, min(1, int(schema.get("maxItems", 1))))
-        return [self.of(items, name.removesuffix("s"), depth + 1) for _ in range(wanted)]
+        wanted = max(least, min(1, int(schema.get("maxItems", 1))))
+        try:
+            return [self.of(items, name.removesuffix("s"), within) for _ in range(wanted)]
+        except Endless:
+            if least:
+                raise
+            return []
 
 
 def _scalar(kind: Any, schema: Schema, name: str) -> Any:
@@ -87,8 +107,10 @@ def _number(schema: Schema, *, whole: bool) -> Any:
         value = (least + most) / 2
     elif least is not None:
         value = least + step
+    elif most is not None:
+        value = most - step
     else:
-        value = 42 if most is None else most - step
+        value = schema.get("multipleOf", 42)
     if whole or "multipleOf" in schema:
         value = value // step * step
     return int(value) if whole else value
