@@ -32,6 +32,9 @@ _TAGS = {
 }
 _COMMAND_HEADERS = "CommandHeaders"
 _REPLY_HEADERS = "ReplyHeaders"
+_SAGA_ID = "SagaId"
+_EMBED = "CeleryEmbed"
+_WHY = "Why a step failed. Of what kind the failure is, the header says."
 NO_DOCS = cast(Any, None)  # asyncapi-python's tags cannot do without; AsyncAPI's can
 _ANSWERED = CorrelationId("The id of the command that is answered", "$message.header#/parent_id")
 
@@ -46,7 +49,8 @@ class Messages:
             for contract in (command.payload, command.response)
             if contract is not None
         }
-        self._schemas = Schemas({Correlation: "SagasHeader", Failure: "Failure", **called})
+        ours = {Correlation: "SagasHeader", Failure: "Failure"}
+        self._schemas = Schemas({**ours, **called}, taken=(_COMMAND_HEADERS, _REPLY_HEADERS, _SAGA_ID, _EMBED))
         self.components = {**self._schemas.components, **_envelope(self._schemas.components)}
         self._samples = Samples(self.components)
 
@@ -182,10 +186,10 @@ def _envelope(components: dict[str, Schema]) -> dict[str, Schema]:
     return {
         _COMMAND_HEADERS: _common_headers(_COMMAND_HEADERS, nothing, ["task", "id"]),
         _REPLY_HEADERS: _common_headers(_REPLY_HEADERS, answered, ["task", "id", "parent_id"]),
-        "Failure": {**failure, "properties": fields},
-        "SagaId": {"title": "SagaId", "type": "string", "format": "uuid", "description": "The saga it belongs to."},
-        "CeleryEmbed": {
-            "title": "CeleryEmbed",
+        "Failure": {**failure, "description": _WHY, "properties": fields},
+        _SAGA_ID: {"title": _SAGA_ID, "type": "string", "format": "uuid", "description": "The saga it belongs to."},
+        _EMBED: {
+            "title": _EMBED,
             "type": "object",
             "description": "Part of every Celery message; unused here.",
             "properties": {name: nothing for name in ("callbacks", "errbacks", "chain", "chord")},
@@ -196,9 +200,9 @@ def _envelope(components: dict[str, Schema]) -> dict[str, Schema]:
 def _body(payload: Schema) -> Schema:
     """Celery's protocol 2: positional arguments, named ones, and what else belongs to the task."""
     described = {"description": "The arguments: the saga's id, and the payload."}
-    arguments = described | _tuple(schema_ref("SagaId"), payload)
+    arguments = described | _tuple(schema_ref(_SAGA_ID), payload)
     named = {"type": "object", "maxProperties": 0, "description": "Named arguments: none."}
-    return _tuple(arguments, named, schema_ref("CeleryEmbed"))
+    return _tuple(arguments, named, schema_ref(_EMBED))
 
 
 def _tuple(*items: Schema) -> Schema:

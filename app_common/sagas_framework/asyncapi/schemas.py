@@ -8,10 +8,12 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import itertools
+import re
 import textwrap
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -22,21 +24,25 @@ from sagas_framework.vocabulary import codec
 
 
 class Schemas:
-    """`called` names the classes of messages; the classes within them keep their own names."""
+    """`called` names the classes of messages; the classes within them keep their own names.
 
-    def __init__(self, called: Mapping[Any, str]) -> None:
+    Of several that would have one name, the first in `called` has it. No class is given a name in `taken`.
+    """
+
+    def __init__(self, called: Mapping[Any, str], taken: Iterable[str] = ()) -> None:
         found, whole = TypeAdapter.json_schemas(
             [(contract, "validation", codec.adapter_of(contract)) for contract in called], ref_template="{model}"
         )
         self._found = {contract: schema for (contract, _), schema in found.items()}
         tops = {schema["$ref"]: called[contract] for contract, schema in self._found.items() if "$ref" in schema}
         definitions: Mapping[str, Schema] = whole.get("$defs", {})
-        self._names = _component_names(definitions, tops)
-        documented = {cls.__name__: field_docs(cls) for contract in called for cls in _dataclasses_in(contract)}
-        by_key = {self._found[contract].get("$ref"): field_docs(contract) for contract in called}
+        self._names = _component_names(definitions, tops, taken)
+        documented = {
+            key: field_docs(cls) for contract in called for cls in _dataclasses_in(contract) for key in _keys_of(cls)
+        }
         self.components = {
             self._names[key]: {
-                **self._in_dialect(_described(schema, by_key.get(key) or documented.get(key, {}))),
+                **self._in_dialect(_described(schema, documented.get(key, {}))),
                 "title": self._names[key],
             }
             for key, schema in definitions.items()
@@ -74,15 +80,26 @@ class Schemas:
         return {name: self._in_dialect(schema) for name, schema in properties.items()}
 
 
-def _component_names(definitions: Mapping[str, Schema], tops: Mapping[str, str]) -> dict[str, str]:
+def _component_names(
+    definitions: Mapping[str, Schema], tops: Mapping[str, str], taken: Iterable[str]
+) -> dict[str, str]:
     """A name for each definition: pydantic gives classes of one name long ones, `package__module__Class`."""
     names: dict[str, str] = {}
-    for key in definitions:
+    used = set(taken)
+    for key in [*tops, *(key for key in definitions if key not in tops)]:
         module, _, own = key.rpartition("__")
         module = module.rpartition("__")[2].removesuffix("_message")
-        candidates = (tops.get(key, own), pascal_case(module) + own, pascal_case(key))
-        names[key] = next(name for name in candidates if name not in names.values())
+        long = pascal_case(key)
+        numbered = (f"{long}{number}" for number in itertools.count(2))
+        candidates = itertools.chain((tops.get(key, own), pascal_case(module) + own, long), numbered)
+        names[key] = next(name for name in candidates if name not in used)
+        used.add(names[key])
     return names
+
+
+def _keys_of(cls: type[Any]) -> tuple[str, str]:
+    """What pydantic calls a class: its name, or a long one where there are several of that name."""
+    return cls.__name__, re.sub(r"[^a-zA-Z0-9._-]", "_", f"{cls.__module__}.{cls.__qualname__}").replace(".", "__")
 
 
 def pascal_case(text: str) -> str:
@@ -105,7 +122,14 @@ def _described(schema: Schema, docs: Mapping[str, str]) -> Schema:
 
 
 def field_docs(cls: type[Any]) -> dict[str, str]:
-    """The texts below a class's fields:  amount: int  \"\"\"In whole units of the currency.\"\"\"."""
+    """The texts below a class's fields, and those of its bases:  amount: int  \"\"\"In whole units.\"\"\"."""
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        found |= _own_field_docs(base)
+    return found
+
+
+def _own_field_docs(cls: type[Any]) -> dict[str, str]:
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
     except (OSError, TypeError, SyntaxError):  # made at run time: there is no source
