@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import shutil
 import tempfile
 import warnings
 from pathlib import Path
@@ -45,14 +46,30 @@ def generate_client(document: Document, directory: Path) -> None:
         ) from error
     if directory.exists():
         raise ConfigurationError(f"{directory} is there already; name a directory that is to be made")
+    try:
+        seen_from_outside = to_yaml(mirrored(document))
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise ConfigurationError(
+            "a client can be made from the document of a service of this framework only: this one has no operations, "
+            f"or messages of another form ({type(error).__name__}: {in_one_line(error)})"
+        ) from error
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()) as said:
-        seen_from_outside = Path(folder) / "client.yaml"
-        seen_from_outside.write_text(to_yaml(mirrored(document)), encoding="utf-8")
+        source, made = Path(folder) / "client.yaml", Path(folder) / "client"
+        source.write_text(seen_from_outside, encoding="utf-8")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)  # of the generators below, about their own options
-                CodeGenerator().generate(seen_from_outside, directory)
-        except (ValueError, RuntimeError) as error:
+                CodeGenerator().generate(source, made)
+        except Exception as error:  # whatever its generators raise
             raise ConfigurationError(
                 f"asyncapi-python could not make a client: {in_one_line(error)}; it said: {said.getvalue()}"
             ) from error
+        _move(made, directory)
+
+
+def _move(made: Path, directory: Path) -> None:
+    """Only what is whole: half a client would be in the way of the next try."""
+    try:
+        shutil.copytree(made, directory)
+    except OSError as error:
+        raise ConfigurationError(f"{directory} cannot be written: {in_one_line(error)}") from error
