@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sagas_framework.operations.words import printable
+from sagas_framework.vocabulary.text import printable
 
 STATUS_STYLES = {
     "running": "cyan",

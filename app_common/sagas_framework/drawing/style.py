@@ -1,4 +1,4 @@
-"""How the SVG looks: its style sheet and its icons.
+"""How every SVG looks: its style sheet and its icons.
 
 Every colour stands in a variable, one set for light and one for dark. No meaning hangs on colour alone: each tone comes
 with a word and a shape.
