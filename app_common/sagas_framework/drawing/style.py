@@ -5,6 +5,7 @@ with a word and a shape.
 """
 
 STYLE = """
+:root.sagas-diagram { color-scheme: light dark; }
 .sagas-diagram {
   --sd-surface: #ffffff; --sd-ink: #1c2126; --sd-quiet: #59626b; --sd-line: #8b949c; --sd-frame: #f6f5f1;
   --sd-frame-line: #d8d4ca;

@@ -11,7 +11,7 @@ from sagas_framework.asyncapi.system_map.columns import Spot, arrange, levels, t
 from sagas_framework.asyncapi.system_map.model import Service, SystemMap
 
 CARD_GAP = 20  # between what stands one below the other
-SERVICE_GAP = 52
+SERVICE_GAP = 36
 LANE_GAP = 12
 AISLE = 76  # between columns, and more for each line: they need room to bend
 AISLE_PER_LINE = 6
