@@ -116,7 +116,7 @@ class Card:
 
     @property
     def disputed(self) -> bool:
-        return any(message.disputes for flow in self.flows for message in flow.messages)
+        return any(flow.disputed for flow in self.flows)
 
     @property
     def hole(self) -> str:

@@ -58,6 +58,10 @@ class Flow:
         return NOBODY_RECEIVES if self.receiver is None else NOBODY_SENDS if self.sender is None else ""
 
     @property
+    def disputed(self) -> bool:
+        return any(message.disputes for message in self.messages)
+
+    @property
     def ends(self) -> tuple[str, str]:
         """From whom, and to whom."""
         return (

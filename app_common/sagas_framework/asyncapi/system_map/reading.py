@@ -14,6 +14,7 @@ from sagas_framework.asyncapi.document import Document
 from sagas_framework.asyncapi.references import last_part, mapping, target_of
 from sagas_framework.asyncapi.system_map.agreement import agree
 from sagas_framework.asyncapi.system_map.model import UNKNOWN_QUEUE, Flow, Message, Service, SystemMap, in_short
+from sagas_framework.vocabulary.text import printable
 
 
 @dataclass(frozen=True)
@@ -131,5 +132,5 @@ class _Reading:
 
 
 def _text(value: object) -> str:
-    """In one line; what is no text is none."""
-    return " ".join(value.split()) if isinstance(value, str) else ""
+    """In one line, without what a terminal would obey; what is no text is none."""
+    return " ".join(printable(value).split()) if isinstance(value, str) else ""

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from sagas_framework.asyncapi.document import Document
 from sagas_framework.asyncapi.system_map.model import Flow
 from sagas_framework.asyncapi.system_map.reading import system_map
-from sagas_framework.vocabulary.text import printable
 
 
 def to_text(documents: Sequence[Document]) -> str:
@@ -20,7 +19,7 @@ def to_text(documents: Sequence[Document]) -> str:
     for flow, rows in tables:
         lines += ["", *_heading(flow)]
         lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    return printable("\n".join(lines)) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def _heading(flow: Flow) -> Iterator[str]:
