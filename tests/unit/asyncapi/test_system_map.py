@@ -145,6 +145,12 @@ def test_schemas_that_refer_to_themselves_are_compared_as_well() -> None:
     assert disputes(sent, received, tree("Tree", "string"), tree("Plant", "integer")) != []
 
 
+def test_what_stands_in_other_files_is_compared_by_its_name() -> None:
+    sent, other = {"$ref": "meals.yaml#/Meal"}, {"$ref": "meals.yaml#/Soup"}
+    assert disputes(sends("cook", "k", payload=sent), receives("cook", "k", payload=dict(sent))) == []
+    assert disputes(sends("cook", "k", payload=sent), receives("cook", "k", payload=other)) != []
+
+
 @pytest.mark.parametrize(
     ("replies", "said"),
     [
@@ -180,7 +186,7 @@ def test_services_that_say_nothing_are_drawn_all_the_same(picture: object) -> No
     assert callable(picture)
     assert "0 services" in picture([])
     assert "1 service, 0 messages" in picture([{"info": {"title": "Quiet"}}])
-    assert "1 service, 0 messages" in picture([{"info": 7, "operations": {"x": {"$ref": "#/nowhere"}, "y": []}}])
+    assert "1 service, 0 messages" in picture([{"info": 7, "operations": {"x": {"$ref": "#/operations/x"}, "y": []}}])
 
 
 def test_the_svg_stands_alone_and_tells_the_whole_map_to_those_who_do_not_see_it() -> None:
@@ -193,9 +199,20 @@ def test_the_svg_stands_alone_and_tells_the_whole_map_to_those_who_do_not_see_it
     assert root.get("role") == "img" and root.findtext("title")
 
 
+def columns(*documents: Document) -> dict[str, int]:
+    return {box.service.title: spot.column for box, spot in plan(system_map(documents)).boxes}
+
+
 def test_whoever_sends_stands_left_of_whoever_receives() -> None:
-    boxes = {box.service.title: spot.column for box, spot in plan(system_map(SYSTEM)).boxes}
-    assert boxes == {"Order service": 0, "Kitchen": 2, "Bank": 2}
+    lonely = document("Lonely", receives("nothing", "of.nobody"))
+    assert columns(*SYSTEM, lonely) == {"Order service": 0, "Kitchen": 2, "Bank": 2, "Lonely": 2}
+
+
+def test_what_a_service_sends_to_itself_does_not_move_it() -> None:
+    loop = document("Loop", sends("again", "k"), receives("again", "k"), sends("b", "b"))
+    middle = document("Middle", receives("b", "b"), sends("c", "c"), sends("d", "d"), sends("e", "e"))
+    last = [document(name.upper(), receives(name, name)) for name in "cde"]
+    assert columns(middle, *last, loop) == {"Loop": 0, "Middle": 2, "C": 4, "D": 4, "E": 4}
 
 
 def test_a_map_that_would_be_too_high_goes_to_both_sides_of_those_who_send() -> None:
