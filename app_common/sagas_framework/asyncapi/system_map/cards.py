@@ -159,7 +159,8 @@ class Card:
         told = [" to ".join(self.flows[0].ends)]
         for flow in self.flows:
             told.append(f"through {flow.queue}:")
-            told += [f"{message.name} ({flow.answered(message)})" for message in flow.messages]
+            for message in flow.messages:
+                told.append("; ".join([f"{message.name} ({flow.answered(message)})", *message.disputes]))
         return "\n".join(told)
 
 

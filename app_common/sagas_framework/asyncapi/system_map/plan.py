@@ -73,9 +73,8 @@ def plan(found: SystemMap) -> Plan:
     arrange(spots)
     columns = _columns(spots, cards)
     width = max((column.left + column.width for column in columns.values()), default=0.0)
-    return Plan(
-        boxes, cards, lines, columns, width, max((spot.middle + spot.height / 2 for spot in spots), default=0.0)
-    )
+    height = max((spot.middle + spot.height / 2 for spot in spots), default=0.0)
+    return Plan(boxes, cards, lines, columns, width, height)
 
 
 def _levels(found: SystemMap, pairs: Sequence[tuple[Service | None, Service | None, Card]]) -> list[int]:

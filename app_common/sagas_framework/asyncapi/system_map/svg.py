@@ -44,13 +44,13 @@ def to_svg(documents: Sequence[Document]) -> str:
 
 
 class _Drawing:
-    def __init__(self, plan: Plan, summary: str) -> None:
-        self._plan = plan
+    def __init__(self, whole: Plan, summary: str) -> None:
+        self._plan = whole
         self._summary = summary
         self._top = MARGIN + HEAD_HEIGHT
         legend = sum(_legend_width(words) for _, words in LEGEND)
-        width = max(plan.width, legend, width_of(summary, FACT_SIZE))
-        self.size = (width + 2 * MARGIN, self._top + plan.height + LEGEND_HEIGHT + MARGIN)
+        width = max(whole.width, legend, width_of(summary, FACT_SIZE))
+        self.size = (width + 2 * MARGIN, self._top + whole.height + LEGEND_HEIGHT + MARGIN)
 
     def draw(self) -> Lines:
         yield text(self._summary, MARGIN, MARGIN + FACT_SIZE, "fact")
