@@ -1,0 +1,210 @@
+"""JSON Schema of message classes, in the dialect of AsyncAPI 3."""
+
+import datetime
+import json
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import jsonschema
+import pytest
+from pydantic import Field
+
+from sagas_framework import SagaContext
+from sagas_framework.asyncapi.schemas import Schemas, field_docs
+from tests.unit.asyncapi import same_name_message as elsewhere
+
+
+class Size(Enum):
+    """How big."""
+
+    SMALL = "s"
+    LARGE = "l"
+
+
+@dataclass
+class Item:
+    """Something in a box."""
+
+    title: str
+    """Its name."""
+    size: Size = Size.SMALL
+    """To be packed by."""
+
+
+@dataclass
+class Based(Item):
+    more: int = 1
+    """What its base has not."""
+
+
+@dataclass
+class Tree:
+    left: "Tree | None" = None
+    all: "list[Tree]" = field(default_factory=list)
+
+
+@dataclass
+class Card:
+    kind: Literal["card"]
+
+
+@dataclass
+class Cash:
+    kind: Literal["cash"]
+
+
+@dataclass
+class Payload:
+    pair: tuple[int, Item]
+    several: tuple[int, ...]
+    paid: Annotated[Card | Cash, Field(discriminator="kind")]
+    count: Annotated[int, Field(ge=1, le=9)]
+    code: Annotated[str, Field(pattern="^[A-Z]+$", min_length=2)]
+    price: Decimal
+    at: datetime.datetime
+    on: datetime.date
+    lasts: datetime.timedelta
+    by: UUID
+    named: dict[str, Item]
+    by_size: dict[Size, int]
+    loose: dict[str, Any]
+
+
+@dataclass
+class Failure:
+    """Not the framework's."""
+
+    code: int
+
+
+def of(contract: Any, name: str = "Called", **more: Any) -> dict[str, Any]:
+    """A class's own component."""
+    return components({contract: name}, **more)[name]
+
+
+def components(called: dict[Any, str], **more: Any) -> dict[str, Any]:
+    found = Schemas(called, **more).components
+    for name, schema in found.items():
+        assert schema["title"] == name
+        jsonschema.Draft7Validator.check_schema(schema)
+        for reference in references(schema):
+            assert reference.removeprefix("#/components/schemas/") in found
+    return found
+
+
+def references(schema: Any) -> list[str]:
+    if isinstance(schema, dict):
+        if "$ref" in schema:
+            assert set(schema) == {"$ref"}  # what stands beside it is not read in draft 7
+            return [schema["$ref"]]
+        return [found for value in schema.values() for found in references(value)]
+    return [found for value in schema for found in references(value)] if isinstance(schema, list) else []
+
+
+def test_shared_definitions_are_components_and_a_message_class_is_called_as_it_is_told() -> None:
+    found = components({Payload: "ShipPayload"})
+    assert set(found) == {"ShipPayload", "Item", "Size", "Card", "Cash"}
+    assert "$defs" not in json.dumps(found)
+
+
+def test_a_tuple_is_written_as_draft_7_writes_it() -> None:
+    pair = of(Payload)["properties"]["pair"]
+    assert pair == {
+        "type": "array",
+        "items": [{"type": "integer"}, {"$ref": "#/components/schemas/Item"}],
+        "minItems": 2,
+        "maxItems": 2,
+        "additionalItems": False,
+    }
+    assert of(Payload)["properties"]["several"] == {"type": "array", "items": {"type": "integer"}}
+    validator = jsonschema.Draft7Validator(pair | {"items": [{"type": "integer"}, {}]})
+    assert validator.is_valid([1, "x"])
+    assert not validator.is_valid(["x", "x"])
+    assert not validator.is_valid([1, "x", 2])
+
+
+def test_constraints_and_formats_are_kept() -> None:
+    fields = of(Payload)["properties"]
+    assert fields["count"] == {"type": "integer", "minimum": 1, "maximum": 9}
+    assert fields["code"] == {"type": "string", "pattern": "^[A-Z]+$", "minLength": 2}
+    assert [fields[name]["format"] for name in ("at", "on", "lasts", "by")] == ["date-time", "date", "duration", "uuid"]
+    assert {branch["type"] for branch in fields["price"]["anyOf"]} == {"number", "string"}
+
+
+def test_unions_and_dictionaries_refer_to_components() -> None:
+    fields = of(Payload)["properties"]
+    assert fields["paid"] == {"oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Card", "Cash")]}
+    assert fields["named"] == {"type": "object", "additionalProperties": {"$ref": "#/components/schemas/Item"}}
+    assert fields["by_size"]["propertyNames"] == {"$ref": "#/components/schemas/Size"}
+    assert fields["loose"] == {"type": "object", "additionalProperties": True}
+
+
+def test_a_class_may_hold_itself() -> None:
+    own = {"$ref": "#/components/schemas/Called"}
+    fields = of(Tree)["properties"]
+    assert fields["left"]["anyOf"] == [own, {"type": "null"}]
+    assert fields["all"] == {"type": "array", "items": own}
+
+
+def test_what_stands_below_a_field_is_its_description() -> None:
+    item = of(Item)
+    assert item["description"] == "Something in a box."
+    assert item["properties"]["title"] == {"description": "Its name.", "type": "string"}
+    assert item["required"] == ["title"]
+    assert item["properties"]["size"] == {
+        "description": "To be packed by.",
+        "default": "s",
+        "allOf": [{"$ref": "#/components/schemas/Size"}],
+    }
+
+
+def test_a_field_of_a_base_keeps_its_description() -> None:
+    described = {name: schema["description"] for name, schema in of(Based)["properties"].items()}
+    assert described == {"title": "Its name.", "size": "To be packed by.", "more": "What its base has not."}
+
+
+def test_a_class_that_was_made_at_run_time_has_no_descriptions() -> None:
+    namespace: dict[str, Any] = {"dataclass": dataclass}
+    exec('@dataclass\nclass Made:\n    a: int\n    """Not to be found."""', namespace)
+    assert field_docs(namespace["Made"]) == {}
+
+
+def test_classes_of_one_name_are_told_apart_and_keep_their_descriptions() -> None:
+    @dataclass
+    class Parcel:
+        here: Item
+        there: elsewhere.Item
+
+    found = components({Parcel: "Parcel", elsewhere.Payload: "Payload"})
+    fields = found["Parcel"]["properties"]
+    here, there = (found[fields[name]["$ref"].rpartition("/")[2]] for name in ("here", "there"))
+    assert here["properties"]["title"]["description"] == "Its name."
+    assert there["properties"]["weight"]["description"] == "In grams."
+
+
+def test_of_two_messages_that_would_be_called_the_same_the_first_is() -> None:
+    found = components({Payload: "DoPayload", elsewhere.Payload: "DoPayload"})
+    assert "pair" in found["DoPayload"]["properties"]
+    assert "items" in found["SameNamePayload"]["properties"]
+
+
+def test_a_class_gets_no_name_that_is_taken() -> None:
+    @dataclass
+    class Report:
+        failure: Failure
+
+    found = components({Report: "Report"}, taken=["Failure"])
+    [reference] = references(found["Report"])
+    name = reference.rpartition("/")[2]
+    assert name != "Failure"
+    assert set(found[name]["properties"]) == {"code"}
+
+
+@pytest.mark.parametrize("contract", [dict, SagaContext])
+def test_a_message_without_a_class_is_any_object(contract: Any) -> None:
+    schemas = Schemas({contract: "Anything"})
+    assert schemas.of(contract) == {"type": "object", "additionalProperties": True}
+    assert schemas.components == {}
