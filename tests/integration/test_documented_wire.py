@@ -224,6 +224,7 @@ def test_a_participant_made_of_the_orchestrators_document_takes_part_in_its_saga
             answer = Message({name: answer.headers[name] for name in needed}, answer.body)
         assert ORDER_SAGA.problems(answer) == []
         address = ORDER_SAGA.reply_queue(command.name)
+        assert address is not None
         assert address == command.headers["sagas"]["reply_queue"]
         running.broker.send(address, answer)
         command.acknowledge()

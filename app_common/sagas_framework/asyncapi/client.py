@@ -53,17 +53,16 @@ def generate_client(document: Document, directory: Path) -> None:
             "a client can be made from the document of a service of this framework only: this one has no operations, "
             f"or messages of another form ({type(error).__name__}: {in_one_line(error)})"
         ) from error
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()) as said:
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         source, made = Path(folder) / "client.yaml", Path(folder) / "client"
         source.write_text(seen_from_outside, encoding="utf-8")
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", FutureWarning)  # of the generators below, about their own options
+                warnings.simplefilter("ignore")  # of the generators, about options that they give each other
                 CodeGenerator().generate(source, made)
         except Exception as error:  # whatever its generators raise
-            raise ConfigurationError(
-                f"asyncapi-python could not make a client: {in_one_line(error)}; it said: {said.getvalue()}"
-            ) from error
+            said = " ".join(str(error).split()) or type(error).__name__
+            raise ConfigurationError(f"asyncapi-python could not make a client: {said}") from error
         _move(made, directory)
 
 

@@ -45,6 +45,8 @@ def _read(path: Path) -> Document:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{path} is no YAML: {in_one_line(error)}") from error
+    except RecursionError as error:
+        raise ConfigurationError(f"{path} is nested too deeply: no document of a service is") from error
     if not isinstance(document, dict) or not str(document.get("asyncapi", "")).startswith("3."):
         raise ConfigurationError(f"{path} is no document of AsyncAPI 3")
     return document

@@ -103,14 +103,19 @@ BOUNDED = [
 ]
 
 
+LIST: Any = list
+TUPLE: Any = tuple
+DICT: Any = dict
+
+
 def compound(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     keys = st.sampled_from([str, Colour])
     return st.one_of(
-        inner.map(lambda each: list[each]),
+        inner.map(lambda each: LIST[each]),
         inner.map(lambda each: each | None if each is not None else None),
-        inner.map(lambda each: tuple[each, ...]),
-        st.tuples(inner, inner).map(lambda both: tuple[both[0], both[1]]),
-        st.tuples(keys, inner).map(lambda both: dict[both[0], both[1]]),
+        inner.map(lambda each: TUPLE[each, ...]),
+        st.tuples(inner, inner).map(lambda both: TUPLE[both[0], both[1]]),
+        st.tuples(keys, inner).map(lambda both: DICT[both[0], both[1]]),
         inner.map(lambda each: dataclasses.make_dataclass("Made", [("inner", each)])),
     )
 
