@@ -158,7 +158,7 @@ class Reader:
                 facts={label: str(fact) for label, fact in facts.items() if fact},
                 headers=self._part(message, name, "headers"),
                 payload=self._part(message, name, "payload"),
-                examples=[_example(example) for example in _list(message.get("examples"))],
+                examples=[_example(example, count) for count, example in enumerate(_list(message.get("examples")), 1)],
             )
 
     def schemas(self) -> Iterator[Schema]:
@@ -256,10 +256,10 @@ def _schema(anchor: str, name: str, schema: object) -> Schema:
     )
 
 
-def _example(example: object) -> Example:
+def _example(example: object, count: int) -> Example:
     content = _mapping(example)
     shown = {part: content[part] for part in ("headers", "payload") if part in content}
-    return Example(_title(content, "Example"), as_json(shown))
+    return Example(str(content.get("name") or content.get("summary") or f"no. {count}"), as_json(shown))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ SCHEMAS = "#/components/schemas/"
 _TOLD = frozenset(
     "$ref type format title description properties required items anyOf oneOf allOf const enum examples".split()
 )
+_TOLD_OF_A_TUPLE = _TOLD | {"minItems", "maxItems", "additionalItems"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,13 @@ def limits_of(schema: object) -> str:
     """Whatever else the schema demands: `minimum 1, maxLength 200`."""
     if not isinstance(schema, Mapping):
         return ""
-    return ", ".join(f"{key} {_short(value)}" for key, value in schema.items() if key not in _TOLD)
+    told = _TOLD_OF_A_TUPLE if _is_closed_tuple(schema) else _TOLD
+    return ", ".join(f"{key} {_short(value)}" for key, value in schema.items() if key not in told)
+
+
+def _is_closed_tuple(schema: Mapping[str, Any]) -> bool:
+    items = schema.get("items")
+    return isinstance(items, list) and schema.get("minItems") == schema.get("maxItems") == len(items)
 
 
 def _named(reference: str) -> Word:

@@ -13,9 +13,8 @@
       document.head.append(element);
     });
 
-  const replace = (text, drawn) => {
+  const replace = (text) => {
     text.remove(); // and not hidden: both have the same anchors
-    drawn.hidden = false;
     if (location.hash) document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
   };
 
@@ -28,10 +27,11 @@
     const schema = await answer.json();
     const drawn = document.getElementById("drawn");
     new MutationObserver((_, observer) => {
-      if (drawn.querySelector("#introduction") === null) return;
       observer.disconnect();
-      replace(document.getElementById("text"), drawn);
-    }).observe(drawn, { childList: true, subtree: true });
+      drawn.hidden = false;
+      // Otherwise it has drawn what it has against the document.
+      if (drawn.querySelector("#introduction") !== null) replace(document.getElementById("text"));
+    }).observe(drawn, { childList: true });
     window.AsyncApiStandalone.render({ schema, config: CONFIGURATION }, drawn);
   };
 
