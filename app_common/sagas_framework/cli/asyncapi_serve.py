@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sagas_framework.asyncapi.source import load
+from sagas_framework.cli.target import import_module
 
 HIGHEST_PORT = 65_535
 
@@ -40,10 +40,12 @@ def serve(services: tuple[tuple[str, int], ...], host: str, home: str | None, bu
 
     SOURCE is a document's file or a module. All pages come from this one process and link to each other.
     """
+    from sagas_framework.asyncapi.source import load
+
     try:
         from sagas_framework.asyncapi.pages import server
     except ModuleNotFoundError as error:
         raise click.ClickException(
             f"serving pages needs {error.name}, which is not installed: pip install 'sagas-framework[web]'"
         ) from error
-    server.serve([(load(source), port) for source, port in services], host, home, bundle)
+    server.serve([(load(source, import_module), port) for source, port in services], host, home, bundle)

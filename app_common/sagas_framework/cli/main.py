@@ -99,7 +99,7 @@ def commands(verbose: bool) -> None:
         logging.getLogger().addHandler(logging.NullHandler())
 
 
-for command in (*sagas.COMMANDS, asyncapi, diagram, kept.kept, maintenance.doctor, maintenance.db):
+for command in (*sagas.COMMANDS, diagram, asyncapi, kept.kept, maintenance.doctor, maintenance.db):
     commands.add_command(command)
 
 
