@@ -59,6 +59,7 @@ def _listening(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family)
     except OSError as error:
+        why = (error.strerror or "no reason given").partition(" (")[0]
         raise ConfigurationError(
-            f"cannot listen on {host}:{port} ({error.strerror}): stop what uses it, or name another host or port"
+            f"cannot listen on {host}:{port} ({why}): stop what uses it, or name another host or port"
         ) from None
