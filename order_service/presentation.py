@@ -271,6 +271,13 @@ def _without_repeated_failures(events: Iterable[EventPage]) -> list[EventPage]:
     return pages
 
 
+def contract_links(ports: Mapping[str, int], host: str) -> dict[str, str]:
+    """By service: on the name by which the browser knows this machine (`host`, as the request names it)."""
+    name, _, port = host.rpartition(":")
+    here = name if name and port.isdigit() else host
+    return {title(service): f"//{here}:{port}/" for service, port in ports.items()}
+
+
 def title(name: str) -> str:
     return name.replace("_", " ").capitalize()
 

@@ -7,7 +7,8 @@ import pytest
 
 from local_stack import redis_server
 from local_stack.messages import StackError
-from local_stack.plan import BUNDLE, SERVICES, make_plan
+from local_stack.plan import BUNDLE, DEFAULT_DOCS_PORTS, SERVICES, make_plan
+from order_service import settings
 
 STATE = Path("/checkout/.local")
 
@@ -21,6 +22,10 @@ def test_by_default_everything_lives_in_the_state_directory() -> None:
         assert url == f"sqlite:////checkout/.local/{service}.sqlite3"
     assert plan.page.url == "http://127.0.0.1:5000"
     assert [page.url for page in plan.docs] == [f"http://127.0.0.1:{port}" for port in (8081, 8082, 8083, 8084)]
+
+
+def test_the_page_and_the_stack_agree_on_where_contracts_are() -> None:
+    assert settings.DEFAULT_DOCS_PORTS == DEFAULT_DOCS_PORTS
 
 
 def test_what_the_user_sets_is_kept() -> None:
