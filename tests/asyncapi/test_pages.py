@@ -89,6 +89,7 @@ def test_every_link_within_a_services_page_leads_somewhere_and_every_anchor_is_o
 @pytest.mark.parametrize("document", STRANGE.values(), ids=STRANGE)
 def test_a_document_that_is_not_as_it_should_be_is_shown_as_far_as_it_goes(document: dict[str, Any]) -> None:
     assert "<h1>" in html_of(document)
+    assert page_of(document).get("/map").status_code == page_of(document).get("/map.svg").status_code == 200
 
 
 def test_nothing_that_a_document_says_becomes_a_tag_or_a_link_to_a_script() -> None:
@@ -153,9 +154,22 @@ def test_both_files_are_the_document_and_are_not_sent_twice() -> None:
     assert page.get("/health").status_code == 200
 
 
+def test_the_map_shows_all_documents_of_the_process_as_picture_and_as_text() -> None:
+    services = [Service(load(str(KEPT / f"{name}.yaml")), port) for port, name in enumerate(SERVICES)]
+    page = create_site(services[1], services).test_client()
+    picture = page.get("/map.svg")
+    assert picture.mimetype == "image/svg+xml"
+    assert "'unsafe-inline'" in picture.headers["Content-Security-Policy"]
+    assert "script-src" not in picture.headers["Content-Security-Policy"]
+    shown = page.get("/map").text
+    assert '<img src="/map.svg"' in shown
+    for service in services:
+        assert service.title in picture.text and service.title in shown
+
+
 def test_pages_run_their_own_files_only(tmp_path: Path) -> None:
     for page in (page_of({}), page_of({}, viewer=Viewer(tmp_path))):
-        for path in ("/", "/nowhere", "/asyncapi.yaml"):
+        for path in ("/", "/map", "/nowhere", "/asyncapi.yaml"):
             answer = page.get(path)
             policy = answer.headers["Content-Security-Policy"]
             assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy

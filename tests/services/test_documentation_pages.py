@@ -146,6 +146,8 @@ def test_pages_lead_to_each_other_to_the_files_and_home(browser: Browser, addres
         for service in SERVICES:
             page.get_by_role("link", name=service.replace("_", " ").capitalize(), exact=True).click()
             assert page.url == f"{addresses[service]}/"
+        page.get_by_role("link", name="Map").click()
+        assert page.locator("img[alt^='The services']").evaluate("image => image.naturalWidth") > 0
         page.get_by_role("link", name="YAML").click()
         assert "asyncapi: 3.0.0" in page.inner_text("body")
 

@@ -229,6 +229,7 @@ def test_the_contracts_are_linked_on_the_host_by_which_the_page_was_reached(orch
         html = page.get("/", headers={"Host": host}).text
         assert f'<a href="//{name}:8081/">Order service</a>' in html
         assert f'<a href="//{name}:9082/">Consumer service</a>' in html
+        assert f'<a href="//{name}:8081/map">Map</a>' in html
 
 
 def test_ping_answers(page: FlaskClient) -> None:

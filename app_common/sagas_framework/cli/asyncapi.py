@@ -21,6 +21,7 @@ def asyncapi() -> None:
 
 
 asyncapi.add_command(system_map)
+asyncapi.add_command(serve)
 
 
 @asyncapi.command(epilog=SOURCE_HELP)
@@ -71,6 +72,3 @@ def client(source: str, directory: Path) -> None:
 
     generate_client(load(source, import_module), directory)
     click.echo(f"the client is in {directory}")
-
-
-asyncapi.add_command(serve)

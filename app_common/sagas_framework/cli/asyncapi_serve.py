@@ -36,7 +36,7 @@ class SourceAndPort(click.ParamType[tuple[str, int]]):
     help="The installed npm package @asyncapi/react-component (default: browsers load it from a public copy).",
 )
 def serve(services: tuple[tuple[str, int], ...], host: str, home: str | None, bundle: Path | None) -> None:
-    """Serve documents as web pages, each on its own port: /, /asyncapi.yaml, /asyncapi.json and /health.
+    """Serve documents as web pages, each on its own port: /, /asyncapi.yaml, /asyncapi.json, /map and /health.
 
     SOURCE is a document's file or a module. All pages come from this one process and link to each other.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, make_response, render_template, request, send_from_directory
@@ -15,9 +16,12 @@ from sagas_framework.asyncapi.document import Document, to_json, to_yaml
 from sagas_framework.asyncapi.pages.reading import Reader
 from sagas_framework.asyncapi.pages.safety import LOOPBACK_NAMES, hostname, protect
 from sagas_framework.asyncapi.pages.viewer import INTEGRITY, SCRIPT, STYLE, Viewer
+from sagas_framework.asyncapi.system_map import to_svg, to_text
 
 # Of a description: it stands below a heading of the second level.
 HEADINGS_BEGIN_AT = 3
+# The picture is a file that stands alone: its style sheet is inside it, and nothing else is loaded.
+PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Site:
         self.neighbours = neighbours
         self.viewer = viewer
         self.home = home
+        self.documents = [neighbour.document for neighbour in neighbours]
         # A document does not change while it is served: it is written once.
         self.yaml = to_yaml(service.document)
         self.json = to_json(service.document)
@@ -49,6 +54,8 @@ class Site:
         # Not application/yaml: browsers save that to a file instead of showing it.
         app.add_url_rule("/asyncapi.yaml", "yaml", lambda: _revalidated(self.yaml, "text/yaml"))
         app.add_url_rule("/asyncapi.json", "json", lambda: _revalidated(self.json, "application/json"))
+        app.add_url_rule("/map", "map", lambda: render_template("map.html", text=to_text(self.documents)))
+        app.add_url_rule("/map.svg", "picture", self.picture)
         app.add_url_rule("/health", "health", lambda: Response("healthy\n", mimetype="text/plain"))
         app.add_url_rule("/viewer/<path:name>", "viewer", self.part_of_viewer)
         app.register_error_handler(HTTPException, self.error)
@@ -61,6 +68,15 @@ class Site:
             viewer=self.viewer,
             integrity={"script": INTEGRITY[SCRIPT], "style": INTEGRITY[STYLE]},
         )
+
+    @cached_property
+    def svg(self) -> str:
+        return to_svg(self.documents)
+
+    def picture(self) -> Response:
+        answer = _revalidated(self.svg, "image/svg+xml")
+        answer.headers["Content-Security-Policy"] = PICTURE_POLICY
+        return answer
 
     def part_of_viewer(self, name: str) -> Response:
         if self.viewer.directory is None or name not in INTEGRITY:
