@@ -6,11 +6,11 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, overload
 
 from sagas_framework.errors import ConfigurationError, DefinitionError
 from sagas_framework.vocabulary import codec
-from sagas_framework.vocabulary.command import Command
+from sagas_framework.vocabulary.command import AnyCommand, Command, PayloadType, ResponseType
 from sagas_framework.vocabulary.correlation import token_of
 
 if TYPE_CHECKING:
@@ -69,14 +69,30 @@ class Work:
 class Marked:
     """What `@handles` has noted on a function."""
 
-    command: Command
+    command: AnyCommand
     transient: tuple[type[Exception], ...]
     database_only: bool
 
 
+class Mark(Protocol[PayloadType, ResponseType]):
+    """What `@handles(command)` may stand on, as a type checker sees it: the function's type stays as it is."""
+
+    @overload
+    def __call__(
+        self, function: Callable[[PayloadType, HandlerContext], ResponseType], /
+    ) -> Callable[[PayloadType, HandlerContext], ResponseType]: ...
+    @overload
+    def __call__(
+        self, function: Callable[[PayloadType, HandlerContext], ResponseType | AnswerLater], /
+    ) -> Callable[[PayloadType, HandlerContext], ResponseType | AnswerLater]: ...
+
+
 def handles(
-    command: Command, *, transient: tuple[type[Exception], ...] = (), database_only: bool = False
-) -> Callable[[Function], Function]:
+    command: Command[PayloadType, ResponseType],
+    *,
+    transient: tuple[type[Exception], ...] = (),
+    database_only: bool = False,
+) -> Mark[PayloadType, ResponseType]:
     """Marks `handler(payload, step)` as what does a command: its name, queue, decoding and reply in one word.
 
     Hand its module to `create_participant(handlers=[...])`. What the handler raises fails the step: a Refusal is its

@@ -5,7 +5,9 @@ from __future__ import annotations
 import traceback as tracebacks
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Generic
+
+from typing_extensions import TypeVar
 
 from sagas_framework.errors import DefinitionError, Refusal, TransientError
 from sagas_framework.vocabulary import codec
@@ -15,15 +17,18 @@ MAX_TRACEBACK_CHARACTERS = 20_000
 MAX_MESSAGE_CHARACTERS = 2_000
 MAX_NAME_CHARACTERS = 255
 
+PayloadType = TypeVar("PayloadType")
+ResponseType = TypeVar("ResponseType", default=None)
+
 
 @dataclass(frozen=True)
-class Command:
+class Command(Generic[PayloadType, ResponseType]):
     """One message of a service's published language: its name, its queue, what it carries and what comes back."""
 
     name: str
     queue: str
-    payload: type[Any]
-    response: type[Any] | None = None
+    payload: type[PayloadType]
+    response: type[ResponseType] | None = None
     title: str = ""
     summary: str = ""
 
@@ -39,8 +44,9 @@ class Command:
     def encode_payload(self, value: Any) -> Any:
         return codec.encode(self.payload, value, f"payload of {self.name}")
 
-    def decode_payload(self, value: Any) -> Any:
-        return codec.decode(self.payload, value, f"payload of {self.name}")
+    def decode_payload(self, value: Any) -> PayloadType:
+        payload: PayloadType = codec.decode(self.payload, value, f"payload of {self.name}")
+        return payload
 
     def encode_response(self, value: Any) -> Any:
         if self.response is None:
@@ -52,6 +58,8 @@ class Command:
             return value
         return codec.decode(self.response, value, f"response of {self.name}")
 
+
+AnyCommand = Command[Any, Any]
 
 Exceptions = tuple[type[Exception], ...]
 
