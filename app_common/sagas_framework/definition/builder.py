@@ -25,9 +25,9 @@ from sagas_framework.definition.steps import (
     AsyncStep,
     Element,
     LocalFunction,
-    PayloadFunction,
     ReplyFunction,
     StepContext,
+    StepFunction,
     StepKind,
     SyncStep,
     refuse_no_command,
@@ -134,7 +134,7 @@ class StepBuilder(Chain[Data], Generic[Data, Reply]):
     def invoke_participant(
         self,
         command: Command[PayloadType, ResponseType],
-        payload: PayloadFunction[Data, PayloadType],
+        payload: StepFunction[Data, PayloadType],
         *,
         awaited: bool = True,
         ask_again_after_seconds: float | None = None,
@@ -161,7 +161,7 @@ class StepBuilder(Chain[Data], Generic[Data, Reply]):
     def with_compensation(
         self,
         what: Command[PayloadType, Any],
-        payload: PayloadFunction[Data, PayloadType],
+        payload: StepFunction[Data, PayloadType],
         *,
         awaited: bool = True,
         retry: RetryPolicy | None = None,
@@ -221,7 +221,7 @@ class ChoiceBuilder(Chain[Data]):
         self._branches: list[When[Data]] = []
         self._otherwise: list[Element[Data]] | None = None
 
-    def if_then(self, condition: PayloadFunction[Data, bool], *then: Part[Data], label: str | None = None) -> Self:
+    def if_then(self, condition: StepFunction[Data, bool], *then: Part[Data], label: str | None = None) -> Self:
         """If the condition holds, and none before it did, the steps of these sagas; see `when`."""
         self._draft.refuse_if_committed()
         if self._otherwise is not None:

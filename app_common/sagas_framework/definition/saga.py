@@ -23,7 +23,7 @@ class Saga(Generic[Data]):
 
     name: ClassVar[str]
     response_queue: ClassVar[str]
-    steps: Sequence[Element[Data]]  # of the class as well, but a ClassVar cannot speak of Data
+    steps: Sequence[Element[Data]]  # they are the class's, like the rest, but a ClassVar cannot speak of Data
     deadline_seconds: ClassVar[float | None] = None
     ask_again_after_seconds: ClassVar[float | None] = None
     give_up_after_seconds: ClassVar[float | None] = None

@@ -57,8 +57,9 @@ Payload = TypeVar("Payload", default=Any)
 Reply = TypeVar("Reply", default=Any)
 Signal = TypeVar("Signal", default=Any)
 Seen = TypeVar("Seen", contravariant=True, default=Any)
+Returned = TypeVar("Returned", default=Any)
 
-PayloadFunction = Callable[[Data, StepContext], Payload]
+StepFunction = Callable[[Data, StepContext], Returned]
 LocalFunction = Callable[[Data, StepContext], Data | None]
 ReplyFunction = Callable[[Data, Reply, StepContext], Data | None]
 
@@ -72,14 +73,14 @@ class Send(Generic[Data]):
     """A compensation that is a command to a participant. Build it with `send`."""
 
     command: AnyCommand
-    payload: PayloadFunction[Data, Any]
+    payload: StepFunction[Data, Any]
     awaited: bool = True
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 def send(
     command: Command[PayloadType, Any],
-    payload: PayloadFunction[Data, PayloadType],
+    payload: StepFunction[Data, PayloadType],
     *,
     awaited: bool = True,
     retry: RetryPolicy | None = None,
@@ -124,7 +125,7 @@ class AsyncStep(Element[Data], Generic[Data, Payload, Reply]):
 
     name: str
     command: Command[Payload, Reply]
-    action: PayloadFunction[Data, Payload]
+    action: StepFunction[Data, Payload]
     on_success: ReplyFunction[Data, Reply] | None = None
     on_failure: ReplyFunction[Data, Failure] | None = None
     compensation: LocalFunction[Data] | Send[Data] | None = None
@@ -180,7 +181,7 @@ class Sleep(Element[Data]):
     """A step that lets time pass: a number of seconds, or a function of the saga's data that returns one."""
 
     name: str
-    seconds: float | PayloadFunction[Data, float]
+    seconds: float | StepFunction[Data, float]
     kind: StepKind | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     compensation: None = None

@@ -13,10 +13,10 @@ from sagas_framework.definition.steps import (
     Data,
     Element,
     LocalFunction,
-    PayloadFunction,
     ReplyFunction,
     Send,
     StepContext,
+    StepFunction,
     StepKind,
     send,
 )
@@ -44,7 +44,7 @@ class Parallel(Element[Data]):
 class When(Generic[Data]):
     """One branch of a choice. Build it with `when`."""
 
-    condition: PayloadFunction[Data, bool]
+    condition: StepFunction[Data, bool]
     steps: tuple[Element[Data], ...]
     label: str
 
@@ -86,7 +86,7 @@ def parallel(*branches: Branch[Data], fail_fast: bool = False, name: str | None 
     return Parallel(tuple(_sequence(branch) for branch in branches), fail_fast, name)
 
 
-def when(condition: PayloadFunction[Data, bool], *steps: Branch[Data], label: str | None = None) -> When[Data]:
+def when(condition: StepFunction[Data, bool], *steps: Branch[Data], label: str | None = None) -> When[Data]:
     """A branch of a choice: `condition(data, step)` is asked once, and what it said is remembered."""
     refuse_no_function("the condition of when(...), which comes first,", condition, 2)
     own_name = getattr(condition, "__name__", "")
@@ -132,7 +132,7 @@ def include(saga: type[Saga[Any]], *, data: Callable[[Any], Any] | None = None, 
 def child_saga(
     name: str,
     saga: type[Saga[Inner]],
-    data: PayloadFunction[Data, Inner],
+    data: StepFunction[Data, Inner],
     *,
     on_success: ReplyFunction[Data, Inner] | None = None,
     on_failure: ReplyFunction[Data, Failure] | None = None,

@@ -75,7 +75,7 @@ class Marked:
 
 
 class Mark(Protocol[PayloadType, ResponseType]):
-    """What `@handles(command)` may stand on, as a type checker sees it: the function's type stays as it is."""
+    """What a type checker lets `@handles(command)` stand on. What the function itself returns is kept."""
 
     @overload
     def __call__(
