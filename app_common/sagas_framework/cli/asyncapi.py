@@ -7,6 +7,7 @@ from typing import Literal
 
 import click
 
+from sagas_framework.cli.asyncapi_map import system_map
 from sagas_framework.cli.target import app_option, asyncapi_sources, import_module, target
 from sagas_framework.transport.celery_app import Broker
 
@@ -16,6 +17,9 @@ SOURCE_HELP = "SOURCE is a .yaml or .json file, or a service's package (restaura
 @click.group()
 def asyncapi() -> None:
     """The contracts of services, as AsyncAPI 3."""
+
+
+asyncapi.add_command(system_map)
 
 
 @asyncapi.command(epilog=SOURCE_HELP)
