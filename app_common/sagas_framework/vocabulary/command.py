@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import traceback as tracebacks
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -18,7 +19,10 @@ MAX_NAME_CHARACTERS = 255
 
 @dataclass(frozen=True)
 class Command:
-    """One message of a service's published language: its name, its queue, what it carries and what comes back."""
+    """One message of a service's published language: its name, its queue, what it carries and what comes back.
+
+    `place` is where it was written, for errors to point at.
+    """
 
     name: str
     queue: str
@@ -26,8 +30,10 @@ class Command:
     response: type[Any] | None = None
     title: str = ""
     summary: str = ""
+    place: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "place", _place_of_caller())
         if not self.name or not self.queue:
             raise DefinitionError(f"a command needs a name and a queue (got {self.name!r}, {self.queue!r})")
         for role, contract in (("payload", self.payload), ("response", self.response)):
@@ -51,6 +57,14 @@ class Command:
         if self.response is None:
             return value
         return codec.decode(self.response, value, f"response of {self.name}")
+
+
+def _place_of_caller() -> str:
+    """The line outside the framework, and outside what `dataclass` has generated, that makes a command."""
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in ("sagas_framework", "dataclasses"):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 Exceptions = tuple[type[Exception], ...]
