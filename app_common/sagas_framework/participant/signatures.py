@@ -78,7 +78,7 @@ def _allows(annotation: Any, contract: type[Any]) -> bool:
     """Whether every value of the contract is one of the annotation's; what is no class says nothing we can tell."""
     kind = get_origin(annotation) or annotation
     try:
-        return not isinstance(kind, type) or issubclass(contract, kind)
+        return annotation is Any or not isinstance(kind, type) or issubclass(contract, kind)
     except TypeError:  # a protocol
         return True
 

@@ -41,12 +41,12 @@ class Unlike:
 def unlike(sent: Any, read: Any) -> Unlike | None:
     """None: they are the same. `==` would not do: it takes True for 1, and an enum's member for its value; and a
     dataclass may compare as it likes."""
-    kind: Any = type(sent)
+    kind = type(sent)
     if kind is not type(read):
         return _unlike_mappings(sent, read) if isinstance(read, Mapping) else _unlike_types(sent, read)
     if kind is list or kind is tuple:
         return _first(count(), sent, read) if len(sent) == len(read) else Unlike(sent, read)
-    parts = _parts_of(kind)
+    parts = _parts_of(kind)  # type: ignore[arg-type]  # mypy takes no class for hashable
     if parts is not None:
         names, values = parts
         return _first(names, values(sent), values(read))
@@ -69,7 +69,7 @@ def _first(names: Iterable[object], sent: Iterable[Any], read: Iterable[Any]) ->
 
 
 @cache
-def _parts_of(kind: Any) -> tuple[tuple[str, ...], Callable[[Any], Iterable[Any]]] | None:
+def _parts_of(kind: type[Any]) -> tuple[tuple[str, ...], Callable[[Any], Iterable[Any]]] | None:
     """The names of a dataclass's fields, and how to get at their values."""
     if not is_dataclass(kind):
         return None
