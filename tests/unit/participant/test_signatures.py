@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol
 import pytest
 from typing_extensions import TypedDict
 
-from sagas_framework import AnswerLater, Command, HandlerContext, SagaContext, create_participant, handles
+from sagas_framework import (
+    AnswerLater,
+    Command,
+    HandlerContext,
+    SagaContext,
+    create_participant,
+    handles,
+    saga_step_handler,
+)
 from sagas_framework.errors import ContradictoryMessages, PayloadRefused, UnusableContract
 from sagas_framework.participant.handlers import marked_in, work_of
 
@@ -191,3 +199,51 @@ def test_two_handlers_for_one_command_are_refused_with_both_places() -> None:
 def test_one_handler_that_is_found_twice_is_no_mistake() -> None:
     handler = handler_of(REJECT)
     started_with(handler, handler)
+
+
+# ---- the long form --------------------------------------------------------------------------------------------------
+
+
+def seen_by_task(annotation: Any, payload: Any) -> list[Any]:
+    """What a handler in the long form is given; it has no database, and nobody is answered."""
+    seen: list[Any] = []
+    app = create_participant("kitchen", broker="memory://", database_url=None, queue="kitchen.commands").app
+
+    def cook(self, saga_id, payload):  # type: ignore[no-untyped-def]
+        seen.append(payload)
+
+    cook.__annotations__ = {"self": "NotHere"} | ({} if annotation == "missing" else {"payload": annotation})
+    task = app.task(bind=True, name="kitchen.cook", shared=False)(saga_step_handler()(cook))
+    task.apply(args=["saga", payload], throw=True)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("annotation", "given"),
+    [
+        ("missing", {"number": 7}),
+        ("NotHere", {"number": 7}),
+        (Any, {"number": 7}),
+        (dict, {"number": 7}),
+        (dict[str, int], {"number": 7}),
+        (AsDictionary, {"number": 7}),
+        (Ask, Ask(7)),
+        ("Ask", Ask(7)),
+        (Ask | None, Ask(7)),
+        (SagaContext, SagaContext(number=7)),
+    ],
+    ids=str,
+)
+def test_a_task_is_given_what_its_annotation_says(annotation: Any, given: Any) -> None:
+    assert seen_by_task(annotation, {"number": 7}) == [given]
+
+
+@pytest.mark.parametrize(
+    "annotation", [Ask, "Ask", Ask | None, dict[str, int], list[int], int, None, AsDictionary], ids=str
+)
+def test_a_task_never_sees_what_its_annotation_does_not_allow(annotation: Any) -> None:
+    assert seen_by_task(annotation, {"number": "seven"}) == []
+
+
+def test_a_task_that_takes_a_dictionary_is_given_nothing_else() -> None:
+    assert seen_by_task(dict, [1]) == []
