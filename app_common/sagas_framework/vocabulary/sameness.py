@@ -87,8 +87,7 @@ def _unlike_mappings(sent: Any, read: Mapping[Any, Any]) -> Unlike | None:
     """The kind of mapping does not matter: a defaultdict is as good as a dictionary."""
     if not isinstance(sent, (dict, Mapping)):  # a dictionary is one, and this is how it is told faster
         return Unlike(sent, read)
-    found = _first(sent, sent.values(), [read.get(key, _MISSING) for key in sent])
-    return found or (None if len(sent) == len(read) else Unlike(sent, read))
+    return _first(sent, sent.values(), [read.get(key, _MISSING) for key in sent])
 
 
 def _unlike_types(sent: Any, read: Any) -> Unlike | None:

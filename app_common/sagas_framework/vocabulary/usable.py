@@ -133,10 +133,10 @@ def _form(node: Any, shared: Mapping[str, Schema], within: tuple[str, ...] = (),
         listed = {field["name"]: field["schema"] for field in node["schema"]["fields"]}
         return made | {"fields": {name: _form(inner, shared, within, exact=exact) for name, inner in listed.items()}}
     if kind in _ARRAYS or (kind == "tuple" and node.get("variadic_item_index") == 0 and len(node["items_schema"]) == 1):
-        items = node.get("items_schema")
-        return made | {"items": _form(items[0] if isinstance(items, list) else items, shared, within, exact=exact)}
-    inner = {key: value for key, value in node.items() if key not in (*_NO_SCHEMAS, "ref")}
-    return {key: _form(value, shared, within, exact=exact) for key, value in inner.items()}
+        items, length = node.get("items_schema"), (node.get("min_length"), node.get("max_length"))
+        form = _form(items[0] if isinstance(items, list) else items, shared, within, exact=exact)
+        return made | {"items": form, "length": length}
+    return {key: _form(value, shared, within, exact=exact) for key, value in node.items() if key not in _NO_SCHEMAS}
 
 
 def _called(node: Schema, shared: Mapping[str, Schema]) -> str:

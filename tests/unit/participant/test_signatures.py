@@ -87,7 +87,21 @@ def run(handler: Any, payload: Any) -> Any:
 
 @pytest.mark.parametrize(
     "annotation",
-    ["missing", Ask, "Ask", Base, object, Any, Ask | Ticket, Annotated[Ask, "a word"], Numbered, "NotHere", "not ("],
+    [
+        "missing",
+        Ask,
+        "Ask",
+        Base,
+        object,
+        Any,
+        Ask | Ticket,
+        Annotated[Ask, "a word"],
+        Numbered,
+        "NotHere",
+        "not (",
+        "re.Missing",
+        "Ask[int]",
+    ],
     ids=str,
 )
 def test_a_handler_may_take_what_its_command_carries_in_any_of_these_words(annotation: Any) -> None:

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
 from math import inf, nan
-from typing import Any, Literal, NewType, get_args
+from typing import Annotated, Any, Literal, NewType, get_args
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from pydantic import TypeAdapter
+from pydantic import AfterValidator, Field, TypeAdapter
 
 from sagas_framework import SagaContext
 from sagas_framework.errors import PayloadRefused, UnusableContract
@@ -35,6 +35,7 @@ from tests.unit.vocabulary.zoo import (
     Pair,
     Size,
     Spot,
+    Tree,
     holder_of,
     is_one_of,
     is_same,
@@ -132,6 +133,21 @@ class Seat:
     x: int
 
 
+@dataclass(frozen=True, eq=False)
+class Agreeable:
+    """Its like is whatever it is compared with."""
+
+    x: int
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+
+@dataclass(frozen=True, eq=False)
+class MoreAgreeable(Agreeable):
+    y: int = 0
+
+
 class Kept(dict[str, Any]):
     """Nothing is lost when it becomes a dictionary."""
 
@@ -157,6 +173,14 @@ class Kept(dict[str, Any]):
         (date, "2020-01-01", "it: this str would be read as a date"),
         (Line, {"dish": "soup"}, "it: this dict would be read as a Line"),
         (Spot, Stand(1), "it: this Stand would be read as a Spot; give each class a field that says which"),
+        (Agreeable, MoreAgreeable(1, 2), "it: this MoreAgreeable would be read as a Agreeable"),
+        (tuple[int, str], Pair(1, "a"), "it: this Pair would be read as a tuple"),
+        (Annotated[list[int], AfterValidator(sorted)], [2, 1], "it.0: this int would be read as another int"),
+        (
+            Annotated[list[int], AfterValidator(lambda it: it[:1])],
+            [2, 1],
+            "it: this list would be read as another list",
+        ),
         (Spot | Seat, Seat(1), "it: this Seat would be read as a Spot; give each class a field that says which"),
         (list[Seat | Spot], [Seat(1), Spot(1)], "it.1: this Spot would be read as a Seat"),
         (
@@ -271,6 +295,14 @@ class OddInside:
     odd: Odd
 
 
+@dataclass
+class Shrub:
+    """What a Tree is."""
+
+    value: int
+    children: list["Shrub"]
+
+
 Ticket = NewType("Ticket", int)
 
 
@@ -283,6 +315,7 @@ Ticket = NewType("Ticket", int)
         (holder_of(Iterable[int]), "Holder.it would be read lazily, unchecked; declare a list[...]"),
         (holder_of(Spot | Seat), "Holder.it is Spot or Seat, and their JSON is the same"),
         (holder_of(dict[str, list[Seat | Spot | None]]), "Holder.it is Seat or Spot, and their JSON is the same"),
+        (holder_of(Shrub | Tree), "Holder.it is Shrub or Tree, and their JSON is the same"),
         (holder_of(Colour | str), "Holder.it is Colour or str, and their JSON is the same"),
         (holder_of(float | Size), "Holder.it is Size or float, and their JSON is the same"),
         (holder_of(list[int] | tuple[int, ...]), "Holder.it is list or tuple, and their JSON is the same"),
@@ -295,7 +328,17 @@ def test_what_can_never_be_carried_is_refused_with_its_class_and_field(contract:
 
 
 @pytest.mark.parametrize(
-    "annotation", [OrderId | Ticket, Colour | Code, list[Spot] | list[int], Mood | Size, Spot | Line]
+    "annotation",
+    [
+        OrderId | Ticket,
+        Colour | Code,
+        list[Spot] | list[int],
+        Annotated[list[int], Field(max_length=2)] | Annotated[tuple[int, ...], Field(min_length=3)],
+        Mood | Size,
+        Spot | Line,
+        Annotated[int, Field(json_schema_extra={"type": "generator"})] | None,
+    ],
+    ids=str,
 )
 def test_a_union_whose_members_can_be_told_apart_or_need_not_be_is_not_refused(annotation: Any) -> None:
     refuse_unusable(holder_of(annotation), "payload")

@@ -21,6 +21,8 @@ from sagas_framework import Command
 
 @dataclass(frozen=True)
 class Payload:
+    "{words}"
+    title: {title_type}
     number: {number}
 
 @dataclass(frozen=True)
@@ -29,7 +31,15 @@ class Response:
 
 message = Command("kitchen.create", "{queue}", Payload, {response}, title="{title}")
 """
-AS_IT_IS = {"number": "int", "done": "bool", "queue": "kitchen.commands", "response": "Response", "title": "Create"}
+AS_IT_IS = {
+    "number": "int",
+    "done": "bool",
+    "queue": "kitchen.commands",
+    "response": "Response",
+    "title": "Create",
+    "title_type": "str",
+    "words": "Asks",
+}
 
 
 @dataclass(frozen=True)
@@ -69,7 +79,7 @@ def test_a_command_knows_where_it_was_written() -> None:
 
 def test_what_is_said_twice_alike_is_no_mistake(tmp_path: Path) -> None:
     one = module_of(tmp_path / "one", "one_message")
-    other = module_of(tmp_path / "other", "other_message", title="Another title")
+    other = module_of(tmp_path / "other", "other_message", title="Another title", words="Other words")
     refuse_contradictions([one.message, one.message, other.message])
 
 
@@ -79,6 +89,7 @@ def test_what_is_said_twice_alike_is_no_mistake(tmp_path: Path) -> None:
         ({"queue": "bar.commands"}, "queue 'kitchen.commands' / 'bar.commands'"),
         ({"number": "str"}, "payload one_message.Payload / other_message.Payload"),
         ({"number": "int = 1"}, "payload one_message.Payload / other_message.Payload"),
+        ({"title_type": "int"}, "payload one_message.Payload / other_message.Payload"),
         ({"done": "str"}, "response one_message.Response / other_message.Response"),
         ({"response": "None"}, "response one_message.Response / None"),
         ({"queue": "bar.commands", "number": "str"}, "queue 'kitchen.commands' / 'bar.commands', payload one_message"),
@@ -89,7 +100,7 @@ def test_a_command_that_is_declared_twice_differently_is_refused_with_both_place
 ) -> None:
     one = module_of(tmp_path, "one_message")
     other = module_of(tmp_path, "other_message", **change)
-    places = rf"{tmp_path}/one_message.py:13 and, differently, at {tmp_path}/other_message.py:13"
+    places = rf"{tmp_path}/one_message.py:15 and, differently, at {tmp_path}/other_message.py:15"
     with pytest.raises(ContradictoryMessages, match=re.escape(f"{places}: {difference}")):
         refuse_contradictions([one.message, other.message])
 
