@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# The published documents tell of the broker of docker-compose.yml, on whatever machine they are made.
+CONTRACTS_BROKER := --broker amqp://sagas:@rabbitmq:5672//
+
 .DEFAULT_GOAL := help
-.PHONY: help demo smoke test check format bench bench-guard clean set-up set-up-dev
+.PHONY: help demo smoke test check contracts format bench bench-guard clean set-up set-up-dev
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,15 +21,19 @@ smoke: set-up  ## Start everything, run the five sagas, print their traces, chec
 test: set-up-dev  ## Run the tests (REQUIRE_SERVICES=1: fail where RabbitMQ, Redis or PostgreSQL is missing)
 	@exec $(BIN)/python -m pytest $(ARGS)
 
-check: set-up-dev  ## Check format, lint, types and layers
+check: set-up-dev  ## Check format, lint, types, layers and the published documents
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/sagas asyncapi keep docs/asyncapi $(CONTRACTS_BROKER) --check
 
 format: set-up-dev  ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+contracts: set-up-dev  ## Renew the published AsyncAPI documents in docs/asyncapi
+	@exec $(BIN)/sagas asyncapi keep docs/asyncapi $(CONTRACTS_BROKER)
 
 bench: set-up-dev  ## Measure how fast it is, beside other systems (ARGS=--quick: see that it works; docs/benchmarks.md)
 	@exec $(BIN)/python -m benchmarks suite $(ARGS)

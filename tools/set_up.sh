@@ -50,7 +50,7 @@ fi
 rm -f "$venv"/.ready-* "$venv/set-up.log"
 
 case "$profile" in
-demo) extras="web" ;;
+demo) extras="web,asyncapi" ;;
 dev) extras="web,dev" ;;
 *) stop "unknown profile $profile" ;;
 esac

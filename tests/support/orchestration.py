@@ -9,7 +9,7 @@ from unittest import mock
 from sqlalchemy import Connection, Engine, event, select
 from sqlalchemy.orm import Session, scoped_session
 
-from sagas_framework import Failure, Saga, SagaHandle
+from sagas_framework import Saga, SagaHandle
 from sagas_framework.definition.compiler import compile_saga
 from sagas_framework.definition.graph import Timing
 from sagas_framework.engine.protocol import Act
@@ -93,16 +93,7 @@ def answer(command: OutgoingMessage, value: Any = None, *, redelivered: bool = F
     """The reply to a command, as its participant would send it; a Failure makes it a failure."""
     place = Correlation.from_headers(command.headers())
     assert place is not None and place.reply_queue is not None
-    told = Correlation(
-        place.orchestrator,
-        place.saga,
-        place.step,
-        place.direction,
-        place.attempt,
-        in_reply_to=command.id,
-        failure_kind=value.kind if isinstance(value, Failure) else None,
-    )
-    reply = reply_message(command.task, place.reply_queue, place.saga, command.id, value, told)
+    reply = reply_message(command.task, place.reply_queue, place.saga, command.id, value, place)
     return delivery_of(reply, redelivered=redelivered)
 
 

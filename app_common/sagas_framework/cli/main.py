@@ -11,6 +11,7 @@ import click
 from sqlalchemy.exc import SQLAlchemyError
 
 from sagas_framework.cli import kept, maintenance, sagas
+from sagas_framework.cli.asyncapi import asyncapi
 from sagas_framework.cli.diagram import diagram
 from sagas_framework.cli.target import app_option
 from sagas_framework.errors import SagasError
@@ -98,7 +99,7 @@ def commands(verbose: bool) -> None:
         logging.getLogger().addHandler(logging.NullHandler())
 
 
-for command in (*sagas.COMMANDS, diagram, kept.kept, maintenance.doctor, maintenance.db):
+for command in (*sagas.COMMANDS, diagram, asyncapi, kept.kept, maintenance.doctor, maintenance.db):
     commands.add_command(command)
 
 

@@ -88,25 +88,38 @@ def _nothing_named() -> str:
     )
 
 
+def asyncapi_sources() -> list[str]:
+    """The services of the system, for what is about all of them."""
+    named = _pyproject().get("asyncapi")
+    if not isinstance(named, list) or not named or not all(isinstance(name, str) for name in named):
+        raise click.UsageError(
+            'which services? Put [tool.sagas] asyncapi = ["order_service", ...] into the pyproject.toml of this folder'
+        )
+    return named
+
+
 def _from_pyproject() -> str | None:
-    path = Path("pyproject.toml")
-    if not path.is_file():
-        return None
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("sagas", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise click.ClickException(f"pyproject.toml cannot be read: {error}") from error
-    app = settings.get("app")
+    app = _pyproject().get("app")
     if app is not None and not isinstance(app, str):
         raise click.ClickException('pyproject.toml: [tool.sagas] app must be a text like "order_service.worker"')
     return app
 
 
+def _pyproject() -> dict[str, Any]:
+    """Its [tool.sagas]."""
+    path = Path("pyproject.toml")
+    if not path.is_file():
+        return {}
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("sagas", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"pyproject.toml cannot be read: {error}") from error
+    return settings if isinstance(settings, dict) else {}
+
+
 def _load(name: str) -> Orchestrator | Participant:
     module_name, _, attribute = name.partition(":")
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # as `celery --app` does
-    module = _import(module_name)
+    module = import_module(module_name)
     for candidate in [attribute] if attribute else _DEFAULT_ATTRIBUTES:
         found = getattr(module, candidate, None)
         if isinstance(found, (Orchestrator, Participant)):
@@ -120,7 +133,10 @@ def _load(name: str) -> Orchestrator | Participant:
     raise click.ClickException(f"{module_name} has no {wanted}; name it with --app {module_name}:ATTRIBUTE")
 
 
-def _import(module_name: str) -> Any:
+def import_module(module_name: str) -> Any:
+    """A module of the application; whatever goes wrong in it is one line."""
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # as `celery --app` does
     try:
         return importlib.import_module(module_name)
     except SystemExit as stopped:  # a malformed environment variable: its own line says which

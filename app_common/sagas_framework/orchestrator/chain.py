@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from enum import Enum
 from typing import Any
 
@@ -128,9 +127,7 @@ class Chain:
         place = Correlation.from_headers({HEADER: asked.place})
         assert place is not None and place.reply_queue is not None
         answer = self._instance.encoded_data() if effect.failure is None else effect.failure
-        kind = None if effect.failure is None else effect.failure.kind
-        about = replace(place, reply_queue=None, in_reply_to=asked.message_id, failure_kind=kind)
-        return reply_message(asked.task, place.reply_queue, place.saga, asked.message_id, answer, about)
+        return reply_message(asked.task, place.reply_queue, place.saga, asked.message_id, answer, place)
 
     # ---- user code --------------------------------------------------------------------------------------------
 

@@ -35,12 +35,8 @@ class ReturnAddress:
         """None: nobody waits for it."""
         if self.reply_queue is None:
             return None
-        place = self.place
-        if place is not None:
-            kind = None if answer.failure is None else answer.failure.kind
-            place = replace(place, reply_queue=None, in_reply_to=self.message_id, failure_kind=kind)
         told = answer.value if answer.failure is None else answer.failure
-        return reply_message(self.task, self.reply_queue, self.saga_id, self.message_id, told, place)
+        return reply_message(self.task, self.reply_queue, self.saga_id, self.message_id, told, self.place)
 
     def to_json(self) -> dict[str, Any]:
         values = {name: value for name, value in vars(self).items() if name != "place"}

@@ -30,7 +30,7 @@ from sagas_framework.storage.weather import is_bad_weather
 from sagas_framework.transport.celery_app import Broker
 from sagas_framework.transport.inbox import Inbox
 from sagas_framework.transport.publisher import Publisher
-from sagas_framework.vocabulary.command import Failure
+from sagas_framework.vocabulary.command import Command, Failure
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Participant:
     """Build it with `create_participant`.
 
     `app` is the Celery app of its worker; `engine` its database (None: a duplicate runs its handler twice);
-    `sessions` makes sessions on it.
+    `sessions` makes sessions on it. `commands` are those that its `@handles` functions do.
     """
 
     def __init__(self, name: str, app: Celery, broker: Broker, engine: Engine | None) -> None:
@@ -55,6 +55,7 @@ class Participant:
         self.app = app
         self.broker = broker
         self.engine = engine
+        self.commands: list[Command] = []
         self._works: dict[str, Work] = {}
         self._publisher = Publisher(app, broker)
         self._answers = Answers(engine, lets_through=CELERY_OWN)
@@ -89,6 +90,7 @@ class Participant:
     def _work_of(self, function: Callable[..., Any], marked: Marked) -> Work:
         work = work_of(function, marked)
         self._works[work.task] = work
+        self.commands.append(marked.command)
         return work
 
     def _register(self, work: Work, function: Callable[..., Any]) -> None:

@@ -74,17 +74,18 @@ def reply_message(
     saga_id: Any,
     in_reply_to: str,
     answer: Any | Failure,
-    correlation: Correlation | None,
+    asked: Correlation | None,
 ) -> OutgoingMessage:
-    """The answer to a command. `parent_id` says which, also to those who do not know our headers."""
-    failed = isinstance(answer, Failure)
+    """The answer to a command whose header was `asked`. `parent_id` names it, also to those who do not know headers."""
+    failure = answer if isinstance(answer, Failure) else None
+    kind = None if failure is None else failure.kind
     return OutgoingMessage(
         queue=queue,
-        task=failure_task_name(task) if failed else success_task_name(task),
-        id=reply_id(in_reply_to, not failed),
-        body=task_body(saga_id, answer.to_wire() if isinstance(answer, Failure) else answer),
+        task=success_task_name(task) if failure is None else failure_task_name(task),
+        id=reply_id(in_reply_to, failure is None),
+        body=task_body(saga_id, answer if failure is None else failure.to_wire()),
         parent_id=in_reply_to,
-        correlation=None if correlation is None else correlation.to_header(),
+        correlation=None if asked is None else asked.answering(in_reply_to, kind).to_header(),
     )
 
 

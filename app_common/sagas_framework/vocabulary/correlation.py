@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sagas_framework.vocabulary import json_text
@@ -19,24 +19,33 @@ _MAX_NAME = 120
 
 @dataclass(frozen=True)
 class Correlation:
-    """Which attempt of which step of which saga a message belongs to.
-
-    A command carries `reply_queue` (None: nobody waits for an answer); a reply carries `in_reply_to`, the id of
-    the command it answers, and, when it is a failure, `failure_kind`. `unconditional` is said of a compensation whose
-    action was never a command to the same queue: its participant cannot know whether there is something to undo.
-    """
+    """Which attempt of which step of which saga a message belongs to."""
 
     orchestrator: str
+    """Who runs the saga."""
     saga: str
+    """The saga's id."""
     step: str
     direction: Direction
     attempt: int
+    """Counted from 1; another attempt is another message. Asked again, the same attempt is the same message."""
     reply_queue: str | None = None
+    """Of a command: where its answer is awaited. Absent: nobody waits for one."""
     in_reply_to: str | None = None
+    """Of a reply: the id of the command that it answers."""
     failure_kind: FailureKind | None = None
+    """Of a failure."""
     traceparent: str | None = None
-    again: bool = False  # asked again (or the answer to that): an earlier copy may have killed its worker
+    """As W3C Trace Context writes it."""
+    again: bool = False
+    """Asked again (or the answer to that): an earlier copy may have killed its worker."""
     unconditional: bool = False
+    """Of a compensation whose action was never a command to the same queue: its participant cannot know whether there
+    is something to undo."""
+
+    def answering(self, message_id: str, failure_kind: FailureKind | None) -> Correlation:
+        """What the reply to such a command carries."""
+        return replace(self, reply_queue=None, in_reply_to=message_id, failure_kind=failure_kind)
 
     def to_header(self) -> dict[str, Any]:
         header: dict[str, Any] = {

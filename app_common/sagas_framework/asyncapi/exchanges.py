@@ -1,0 +1,78 @@
+"""What a service takes and what it sends, read from its wiring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from sagas_framework.definition.graph import Definition, Work
+from sagas_framework.orchestrator.orchestrator import Orchestrator
+from sagas_framework.participant.participant import Participant
+from sagas_framework.vocabulary.command import Command
+from sagas_framework.vocabulary.identity import Direction
+
+
+@dataclass(frozen=True)
+class Use:
+    """One step of one saga that sends a command. `reply_queue` is None where nobody awaits the answer."""
+
+    saga: str
+    step: str
+    direction: Direction
+    reply_queue: str | None
+
+    def __str__(self) -> str:
+        what = "sent by" if self.direction is Direction.ACTION else "compensates"
+        return f"{what} step `{self.step}` of `{self.saga}`" + ("" if self.reply_queue else ", and not awaited")
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A command with its replies, as one service sees them. `uses` are the steps for which it is sent."""
+
+    command: Command
+    action: Literal["send", "receive"]
+    uses: tuple[Use, ...] = ()
+
+    @property
+    def reply_queues(self) -> list[str]:
+        """Where the answers are awaited; none where they are not, or where the command itself says where."""
+        return sorted({use.reply_queue for use in self.uses if use.reply_queue is not None})
+
+    @property
+    def answered(self) -> bool:
+        return self.action == "receive" or bool(self.reply_queues)
+
+
+def exchanges_of(application: Orchestrator | Participant, takes: Iterable[Command] = ()) -> list[Exchange]:
+    """`takes`: commands whose handlers are Celery tasks of the application's own (`saga_step_handler`)."""
+    if isinstance(application, Orchestrator):
+        found = _sent_by(application.definitions.values())
+    else:
+        found = [Exchange(command, "receive") for command in application.commands]
+    return [*found, *(Exchange(command, "receive") for command in takes)]
+
+
+def _sent_by(definitions: Iterable[Definition]) -> list[Exchange]:
+    uses: dict[str, list[Use]] = {}
+    commands: dict[str, Command] = {}
+    for definition in definitions:
+        for command, use in _uses_in(definition):
+            commands.setdefault(command.name, command)
+            uses.setdefault(command.name, []).append(use)
+    return [Exchange(commands[name], "send", tuple(uses[name])) for name in commands]
+
+
+def _uses_in(definition: Definition) -> Iterator[tuple[Command, Use]]:
+    """Without the commands by which an orchestrator speaks to itself: those of its child sagas."""
+    for node in definition.nodes.values():
+        if node.command is not None and not node.is_child:
+            awaited = node.work is not Work.DISPATCH
+            yield node.command, _use(definition, node.name, Direction.ACTION, awaited)
+        if node.undo_command is not None and not node.stopped_by_undoing:
+            yield node.undo_command, _use(definition, node.name, Direction.COMPENSATION, node.compensation.awaited)
+
+
+def _use(definition: Definition, step: str, direction: Direction, awaited: bool) -> Use:
+    return Use(definition.name, step, direction, definition.response_queue if awaited else None)

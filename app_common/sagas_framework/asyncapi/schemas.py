@@ -1,0 +1,135 @@
+"""JSON Schema of message classes, in the dialect of AsyncAPI 3 (draft 7), with what is shared lifted into components.
+
+The schemas are pydantic's, of the same adapters that decode: what a document says is what a handler accepts.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import textwrap
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from sagas_framework.asyncapi.document import Schema, schema_ref
+from sagas_framework.vocabulary import codec
+
+
+class Schemas:
+    """`called` names the classes of messages; the classes within them keep their own names."""
+
+    def __init__(self, called: Mapping[Any, str]) -> None:
+        found, whole = TypeAdapter.json_schemas(
+            [(contract, "validation", codec.adapter_of(contract)) for contract in called], ref_template="{model}"
+        )
+        self._found = {contract: schema for (contract, _), schema in found.items()}
+        tops = {schema["$ref"]: called[contract] for contract, schema in self._found.items() if "$ref" in schema}
+        definitions: Mapping[str, Schema] = whole.get("$defs", {})
+        self._names = _component_names(definitions, tops)
+        documented = {cls.__name__: field_docs(cls) for contract in called for cls in _dataclasses_in(contract)}
+        by_key = {self._found[contract].get("$ref"): field_docs(contract) for contract in called}
+        self.components = {
+            self._names[key]: {
+                **self._in_dialect(_described(schema, by_key.get(key) or documented.get(key, {}))),
+                "title": self._names[key],
+            }
+            for key, schema in definitions.items()
+        }
+
+    def of(self, contract: Any) -> Schema:
+        schema: Schema = self._in_dialect(self._found[contract])
+        return schema
+
+    def _in_dialect(self, schema: Any) -> Any:
+        """Tuples as draft 7 writes them, references into the components, no titles that only repeat a field's name."""
+        if isinstance(schema, list):
+            return [self._in_dialect(item) for item in schema]
+        if not isinstance(schema, dict):
+            return schema
+        kept = {key: value for key, value in schema.items() if key not in ("title", "discriminator", "$ref")}
+        converted = {
+            key: value
+            if key in ("default", "const", "enum", "examples", "required")
+            else self._of_fields(value)
+            if key in ("properties", "patternProperties")
+            else self._in_dialect(value)
+            for key, value in kept.items()
+        }
+        if "prefixItems" in converted:
+            rest = converted.pop("items", False)
+            converted |= {"items": converted.pop("prefixItems"), "additionalItems": rest}
+        if "$ref" not in schema:
+            return converted
+        # What stands beside a reference is not read in draft 7.
+        reference = schema_ref(self._names[schema["$ref"]])
+        return {**converted, "allOf": [reference]} if converted else reference
+
+    def _of_fields(self, properties: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: self._in_dialect(schema) for name, schema in properties.items()}
+
+
+def _component_names(definitions: Mapping[str, Schema], tops: Mapping[str, str]) -> dict[str, str]:
+    """A name for each definition: pydantic gives classes of one name long ones, `package__module__Class`."""
+    names: dict[str, str] = {}
+    for key in definitions:
+        module, _, own = key.rpartition("__")
+        module = module.rpartition("__")[2].removesuffix("_message")
+        candidates = (tops.get(key, own), pascal_case(module) + own, pascal_case(key))
+        names[key] = next(name for name in candidates if name not in names.values())
+    return names
+
+
+def pascal_case(text: str) -> str:
+    """`restaurant_service.create_ticket` -> `RestaurantServiceCreateTicket`"""
+    words = "".join(character if character.isalnum() else " " for character in text).split()
+    return "".join(word[:1].upper() + word[1:] for word in words)
+
+
+# ---- what the source says of a field --------------------------------------------------------------------------
+
+
+def _described(schema: Schema, docs: Mapping[str, str]) -> Schema:
+    if not docs:
+        return schema
+    properties = {
+        name: {"description": docs[name], **field} if name in docs else field
+        for name, field in schema.get("properties", {}).items()
+    }
+    return {**schema, "properties": properties}
+
+
+def field_docs(cls: type[Any]) -> dict[str, str]:
+    """The texts below a class's fields:  amount: int  \"\"\"In whole units of the currency.\"\"\"."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
+    except (OSError, TypeError, SyntaxError):  # made at run time: there is no source
+        return {}
+    definition = tree.body[0]
+    body = definition.body if isinstance(definition, ast.ClassDef) else []
+    return {
+        field.target.id: inspect.cleandoc(text.value.value)
+        for field, text in pairwise(body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
+    }
+
+
+def _dataclasses_in(annotation: Any, seen: set[Any] | None = None) -> Iterator[type[Any]]:
+    """A dataclass, and those that it is made of."""
+    seen = set() if seen is None else seen
+    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
+        if annotation in seen:
+            return
+        seen.add(annotation)
+        yield annotation
+        for part in typing.get_type_hints(annotation).values():
+            yield from _dataclasses_in(part, seen)
+    elif isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is not None:
+        for part in typing.get_args(annotation):
+            yield from _dataclasses_in(part, seen)

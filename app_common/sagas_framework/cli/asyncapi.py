@@ -1,0 +1,72 @@
+"""`sagas asyncapi`: the contracts of services. What needs the extra `[asyncapi]` is imported when a command runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from sagas_framework.cli.asyncapi_map import system_map
+from sagas_framework.cli.target import app_option, asyncapi_sources, import_module, target
+from sagas_framework.transport.celery_app import Broker
+
+SOURCE_HELP = "SOURCE is a .yaml or .json file, or a service's package (restaurant_service)."
+
+
+@click.group()
+def asyncapi() -> None:
+    """The contracts of services, as AsyncAPI 3."""
+
+
+asyncapi.add_command(system_map)
+
+
+@asyncapi.command(epilog=SOURCE_HELP)
+@app_option
+@click.argument("source", required=False)
+@click.option("--format", "form", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
+def show(source: str | None, form: Literal["yaml", "json"]) -> None:
+    """Print the document of a service (default: of the application)."""
+    from sagas_framework.asyncapi.document import to_json, to_yaml
+    from sagas_framework.asyncapi.source import load
+
+    document = load(source or target().name.partition(".")[0], import_module)
+    click.echo(to_yaml(document) if form == "yaml" else to_json(document), nl=form == "json")
+
+
+@asyncapi.command()
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--broker", metavar="URL", help="The server to tell of (default: the one that is configured here).")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 where code and kept document differ.")
+def keep(directory: Path, broker: str | None, check: bool) -> None:
+    """Keep the published documents of all services in a directory: `[tool.sagas] asyncapi` in ./pyproject.toml."""
+    from sagas_framework.asyncapi.keeping import keep, stale
+    from sagas_framework.asyncapi.source import specification_of
+
+    told_of = Broker(broker) if broker else None
+    documents = {name: specification_of(name, import_module).document(told_of) for name in asyncapi_sources()}
+    if not check:
+        for path in keep(documents, directory):
+            click.echo(f"{path} is renewed")
+        return
+    outdated = stale(documents, directory)
+    if outdated:
+        command = f"sagas asyncapi keep {directory}" + (f" --broker {broker}" if broker else "")
+        raise click.ClickException(
+            f"{', '.join(map(str, outdated))} no longer says what the code says; see what changed with "
+            f"`sagas asyncapi diff {outdated[0]} {outdated[0].stem}`, and renew with `{command}`"
+        )
+    click.echo(f"{len(documents)} documents in {directory} say what the code says")
+
+
+@asyncapi.command(epilog=SOURCE_HELP)
+@click.argument("source")
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+def client(source: str, directory: Path) -> None:
+    """Generate a package of Python types and endpoints for those who use a service, with asyncapi-python."""
+    from sagas_framework.asyncapi.client import generate_client
+    from sagas_framework.asyncapi.source import load
+
+    generate_client(load(source, import_module), directory)
+    click.echo(f"the client is in {directory}")
