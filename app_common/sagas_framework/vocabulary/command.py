@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import traceback as tracebacks
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Generic
 
@@ -23,7 +24,10 @@ ResponseType = TypeVar("ResponseType", default=None)
 
 @dataclass(frozen=True)
 class Command(Generic[PayloadType, ResponseType]):
-    """One message of a service's published language: its name, its queue, what it carries and what comes back."""
+    """One message of a service's published language: its name, its queue, what it carries and what comes back.
+
+    `place` is where it was written, for errors to point at.
+    """
 
     name: str
     queue: str
@@ -31,8 +35,10 @@ class Command(Generic[PayloadType, ResponseType]):
     response: type[ResponseType] | None = None
     title: str = ""
     summary: str = ""
+    place: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "place", _place_of_caller())
         if not self.name or not self.queue:
             raise DefinitionError(f"a command needs a name and a queue (got {self.name!r}, {self.queue!r})")
         for role, contract in (("payload", self.payload), ("response", self.response)):
@@ -57,6 +63,15 @@ class Command(Generic[PayloadType, ResponseType]):
         if self.response is None:
             return value
         return codec.decode(self.response, value, f"response of {self.name}")
+
+
+def _place_of_caller() -> str:
+    """The line outside the framework, and outside what makes dataclasses and generic classes, that makes a command."""
+    within = ("sagas_framework", "dataclasses", "typing")
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in within:
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 AnyCommand = Command[Any, Any]

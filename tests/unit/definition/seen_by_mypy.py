@@ -194,6 +194,11 @@ def perhaps_later(payload: Ask, step: HandlerContext) -> Ticket | AnswerLater:
 def without_an_answer(payload: Reject, step: HandlerContext) -> None: ...
 
 
+@handles(create)
+def of_the_json_object(payload: dict[str, Any], step: HandlerContext) -> dict[str, Any]:
+    return payload
+
+
 @handles(note)
 def of_a_dictionary(payload: dict[str, Any], step: HandlerContext) -> None: ...
 
