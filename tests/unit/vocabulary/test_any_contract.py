@@ -16,10 +16,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
-from pydantic import AfterValidator, Field, TypeAdapter
+from jsonschema import Draft7Validator
+from pydantic import AfterValidator, Field
 
 from sagas_framework import SagaContext
+from sagas_framework.asyncapi.schemas import Schemas
 from sagas_framework.errors import PayloadRefused, UnusableContract
 from sagas_framework.vocabulary import codec
 from sagas_framework.vocabulary.usable import refuse_unusable
@@ -56,13 +57,12 @@ json_values = st.recursive(
 )
 
 
-def schema_of(contract: Any) -> Any:
-    return TypeAdapter(contract).json_schema(mode="validation")
-
-
 @cache
-def validator_of(annotation: Any) -> Draft202012Validator:
-    return Draft202012Validator(schema_of(holder_of(annotation)))
+def validator_of(annotation: Any) -> Draft7Validator:
+    """By the schema as it stands in a document."""
+    contract = holder_of(annotation)
+    schemas = Schemas({contract: "Holder"})
+    return Draft7Validator({**schemas.of(contract), "components": {"schemas": schemas.components}})
 
 
 def travelled(annotation: Any, value: Any) -> tuple[Any, Any]:
