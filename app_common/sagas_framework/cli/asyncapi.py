@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from sagas_framework.cli.asyncapi_map import system_map
+from sagas_framework.cli.asyncapi_serve import serve
 from sagas_framework.cli.target import app_option, asyncapi_sources, import_module, target
 from sagas_framework.transport.celery_app import Broker
 
@@ -20,6 +21,7 @@ def asyncapi() -> None:
 
 
 asyncapi.add_command(system_map)
+asyncapi.add_command(serve)
 
 
 @asyncapi.command(epilog=SOURCE_HELP)
