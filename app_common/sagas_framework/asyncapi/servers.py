@@ -28,5 +28,5 @@ def server_of(broker: Broker) -> BrokerServer:
 
 
 def _server(protocol: str, host: str, pathname: str, description: str, security: list[dict[str, str]]) -> BrokerServer:
-    bindings: dict[str, Schema] = {protocol.removesuffix("s"): {}}
+    bindings: dict[str, Schema] = {"redis" if protocol.startswith("redis") else "amqp": {}}
     return BrokerServer("broker", host, pathname, protocol, description, security, bindings)

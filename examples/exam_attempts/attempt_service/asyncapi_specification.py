@@ -1,4 +1,4 @@
-"""The AsyncAPI document of the attempt service: `python -m examples.exam_attempts.attempt_service.asyncapi_specification` prints it."""
+"""The AsyncAPI document of the attempt service: run this module to print it."""
 
 from examples.exam_attempts.attempt_service.worker import participant
 from sagas_framework.asyncapi import Specification

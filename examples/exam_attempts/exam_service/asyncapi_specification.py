@@ -1,4 +1,4 @@
-"""The AsyncAPI document of the exam service: `python -m examples.exam_attempts.exam_service.asyncapi_specification` prints it."""
+"""The AsyncAPI document of the exam service: run this module to print it."""
 
 from examples.exam_attempts.exam_service.worker import orchestrator
 from sagas_framework.asyncapi import Specification

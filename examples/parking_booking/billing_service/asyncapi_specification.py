@@ -1,4 +1,4 @@
-"""The AsyncAPI document of the billing service: `python -m examples.parking_booking.billing_service.asyncapi_specification` prints it."""
+"""The AsyncAPI document of the billing service: run this module to print it."""
 
 from examples.parking_booking.billing_service.worker import participant
 from sagas_framework.asyncapi import Specification

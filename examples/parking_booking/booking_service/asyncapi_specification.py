@@ -1,4 +1,4 @@
-"""The AsyncAPI document of the booking service: `python -m examples.parking_booking.booking_service.asyncapi_specification` prints it."""
+"""The AsyncAPI document of the booking service: run this module to print it."""
 
 from examples.parking_booking.booking_service.worker import orchestrator
 from sagas_framework.asyncapi import Specification

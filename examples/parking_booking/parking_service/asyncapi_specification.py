@@ -1,4 +1,4 @@
-"""The AsyncAPI document of the parking service: `python -m examples.parking_booking.parking_service.asyncapi_specification` prints it."""
+"""The AsyncAPI document of the parking service: run this module to print it."""
 
 from examples.parking_booking.parking_service.worker import participant
 from sagas_framework.asyncapi import Specification

@@ -1,4 +1,4 @@
-"""The AsyncAPI document of the travel agency: `python -m examples.trip_package.agency.asyncapi_specification` prints it."""
+"""The AsyncAPI document of the travel agency: run this module to print it."""
 
 from examples.trip_package.agency.worker import orchestrator
 from sagas_framework.asyncapi import Specification

@@ -1,4 +1,4 @@
-"""The AsyncAPI document of the airline: `python -m examples.trip_package.airline.asyncapi_specification` prints it."""
+"""The AsyncAPI document of the airline: run this module to print it."""
 
 from examples.trip_package.airline.worker import participant
 from sagas_framework.asyncapi import Specification

@@ -1,4 +1,4 @@
-"""The AsyncAPI document of the hotel: `python -m examples.trip_package.hotel.asyncapi_specification` prints it."""
+"""The AsyncAPI document of the hotel: run this module to print it."""
 
 from examples.trip_package.hotel.worker import participant
 from sagas_framework.asyncapi import Specification

@@ -1,4 +1,4 @@
-"""The AsyncAPI document of the museum: `python -m examples.trip_package.museum.asyncapi_specification` prints it."""
+"""The AsyncAPI document of the museum: run this module to print it."""
 
 from examples.trip_package.museum.worker import participant
 from sagas_framework.asyncapi import Specification
