@@ -7,6 +7,7 @@ from typing import Literal
 
 import click
 
+from sagas_framework.cli import asyncapi_checks
 from sagas_framework.cli.target import app_option, asyncapi_sources, import_module, target
 from sagas_framework.transport.celery_app import Broker
 
@@ -66,3 +67,7 @@ def client(source: str, directory: Path) -> None:
 
     generate_client(load(source, import_module), directory)
     click.echo(f"the client is in {directory}")
+
+
+for command in asyncapi_checks.COMMANDS:
+    asyncapi.add_command(command)

@@ -36,7 +36,7 @@ def message(payload: Any, name: str) -> dict[str, Any]:
     }
 
 
-def document(received: Any = True, sent: Any = True, action: str = "receive", **schemas: Any) -> Document:
+def document(received: Any = True, sent: Any = True, action: str = "receive", schemas: Any = None) -> Document:
     """A service that takes (or sends) one command and replies to it (or is replied to)."""
     queue = {"is": "queue", "queue": {"name": "kitchen.commands", "durable": True}, "bindingVersion": "0.3.0"}
     return {
@@ -65,7 +65,7 @@ def document(received: Any = True, sent: Any = True, action: str = "receive", **
         },
         "components": {
             "messages": {COMMAND: message(received, COMMAND), SUCCESS: message(sent, SUCCESS)},
-            "schemas": schemas,
+            "schemas": schemas or {},
         },
     }
 
@@ -266,7 +266,9 @@ def test_a_change_of_a_schema_is_what_the_table_says(row: str, old: Any, new: An
     assert kind_of(differences(document(old, action="send"), document(new, action="send"))) == sent
     assert kind_of(differences(document(sent=old, action="send"), document(sent=new, action="send"))) == received
     # One level deeper, and behind a reference, it is the same.
-    deeper = [document(obj("in", **{"in": {"$ref": "#/components/schemas/It"}}), It=each) for each in (old, new)]
+    deeper = [
+        document(obj("in", **{"in": {"$ref": "#/components/schemas/It"}}), schemas={"It": each}) for each in (old, new)
+    ]
     assert kind_of(differences(*deeper)) == received
 
 
@@ -335,8 +337,12 @@ def test_headers_are_compared_too() -> None:
 
 def test_a_field_that_an_all_of_shares_is_compared_in_detail() -> None:
     shared = obj("task id", task=TEXT, id=TEXT)
-    old = document({"allOf": [{"$ref": "#/components/schemas/Headers"}, obj(task={"const": "a"})]}, Headers=shared)
-    new = document({"allOf": [{"$ref": "#/components/schemas/Headers"}, obj(task={"const": "b"})]}, Headers=shared)
+    old = document(
+        {"allOf": [{"$ref": "#/components/schemas/Headers"}, obj(task={"const": "a"})]}, schemas={"Headers": shared}
+    )
+    new = document(
+        {"allOf": [{"$ref": "#/components/schemas/Headers"}, obj(task={"const": "b"})]}, schemas={"Headers": shared}
+    )
     assert {(each.where, each.what) for each in differences(old, new)} == {
         ("kitchen.cook payload.task", 'is no longer "a"'),
         ("kitchen.cook payload.task", 'may now be "b"'),
@@ -378,7 +384,7 @@ def test_breakages_are_described_first_and_counted_last() -> None:
 def recursive(name: str, leaf: Any, optional: bool = False) -> Document:
     reference = {"$ref": f"#/components/schemas/{name}"}
     children = {"type": "array", "items": any_of(reference, NULL) if optional else reference}
-    return document(reference, **{name: obj("value", value=leaf, children=children)})
+    return document(reference, schemas={name: obj("value", value=leaf, children=children)})
 
 
 @pytest.mark.parametrize("optional", [True, False])
@@ -395,7 +401,7 @@ def test_what_was_assumed_inside_a_recursion_is_not_taken_for_granted_elsewhere(
     def both(leaf: Any) -> Document:
         to = {name: {"$ref": f"#/components/schemas/{name}"} for name in ("Outer", "Inner")}
         schemas = {"Outer": obj(inner=to["Inner"], value=leaf), "Inner": obj(outer=to["Outer"])}
-        return document(to["Outer"], to["Inner"], **schemas)
+        return document(to["Outer"], to["Inner"], schemas=schemas)
 
     found = {each.where for each in differences(both({"type": "number"}), both(INTEGER))}
     assert found == {f"{COMMAND} payload.value", f"{SUCCESS} payload.outer.value"}
@@ -405,7 +411,7 @@ def test_a_schema_used_twice_at_each_of_many_levels_is_compared_in_time() -> Non
     levels = {f"L{level}": obj(a={"$ref": f"#/components/schemas/L{level + 1}"}) for level in range(60)}
     for schema in levels.values():
         schema["properties"]["b"] = schema["properties"]["a"].copy()
-    whole = document({"$ref": "#/components/schemas/L0"}, **levels, L60=TEXT)
+    whole = document({"$ref": "#/components/schemas/L0"}, schemas={**levels, "L60": TEXT})
     assert differences(whole, copy.deepcopy(whole)) == []
 
 
@@ -418,8 +424,10 @@ def test_a_reference_to_nowhere_is_an_error_and_no_verdict(reference: Any) -> No
 def test_references_in_a_circle_are_no_endless_loop() -> None:
     circle = {"One": {"$ref": "#/components/schemas/Two"}, "Two": {"$ref": "#/components/schemas/One"}}
     with pytest.raises(ConfigurationError, match="leads to itself"):
-        differences(document(True), document({"$ref": "#/components/schemas/One"}, **circle))
-    itself = document({"$ref": "#/components/schemas/It"}, It=any_of({"$ref": "#/components/schemas/It"}, TEXT))
+        differences(document(True), document({"$ref": "#/components/schemas/One"}, schemas=circle))
+    itself = document(
+        {"$ref": "#/components/schemas/It"}, schemas={"It": any_of({"$ref": "#/components/schemas/It"}, TEXT)}
+    )
     assert differences(itself, document(TEXT)) == []
     whole = document()
     whole["channels"][COMMAND] = {"$ref": f"#/channels/{COMMAND}"}
@@ -485,7 +493,7 @@ def unions(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 schemas = st.recursive(
     st.sampled_from(PLAIN), lambda inner: objects(inner) | arrays(inner) | unions(inner), max_leaves=4
 )
-VALUES = [None, True, 0, 1, 2, 3, 1.5, "", "a", "b", "ab", {}, []]
+VALUES: list[Any] = [None, True, 0, 1, 2, 3, 1.5, "", "a", "b", "ab", {}, []]
 
 
 def values() -> list[Any]:
@@ -513,8 +521,8 @@ def as_sent(schema: Any) -> Any:
 
 def lost(before: Any, after: Any) -> list[Any]:
     """What may be sent by the one schema and is refused by the other."""
-    sent, taken = Draft7Validator(as_sent(before)), Draft7Validator(after)
-    return [value for value in ALL_VALUES if sent.is_valid(value) and not taken.is_valid(value)]
+    sent, known, taken = (Draft7Validator(schema) for schema in (before, as_sent(before), after))
+    return [each for each in ALL_VALUES if known.is_valid(each) and sent.is_valid(each) and not taken.is_valid(each)]
 
 
 def breaks(old: Document, new: Document) -> bool:
