@@ -66,6 +66,15 @@ def test_a_warning_is_told_and_is_no_failure(tmp_path: Path) -> None:
     assert "  warning " in result.stdout
 
 
+def test_a_document_that_cannot_be_compared_says_how_to_find_out_where(changed: Path) -> None:
+    changed.write_text(changed.read_text().replace("schemas/SagaId", "schemas/Nothing"))
+    result = run("diff", KEPT, changed)
+    assert result.exit_code == 1
+    assert "leads nowhere" in result.stderr
+    assert result.stderr.endswith(f"`sagas asyncapi validate {KEPT} {changed}` says where\n")
+    assert "#/components/messages/" in run("validate", changed).stdout
+
+
 def test_signs_that_a_terminal_obeys_are_not_printed(changed: Path, tmp_path: Path) -> None:
     document = yaml.safe_load(changed.read_text())
     document["components"]["schemas"]["CreateTicketPayload"]["properties"]["\x1b[31mred"] = {"type": "string"}

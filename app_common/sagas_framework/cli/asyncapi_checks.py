@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from sagas_framework.cli.target import import_module
+from sagas_framework.errors import ConfigurationError
 from sagas_framework.operations.words import printable
 
 
@@ -39,7 +40,11 @@ def diff(context: click.Context, old: str, new: str) -> None:
     from sagas_framework.asyncapi.source import load
     from sagas_framework.asyncapi.verdicts import Kind
 
-    found = differences(load(old, import_module), load(new, import_module))
+    documents = load(old, import_module), load(new, import_module)
+    try:
+        found = differences(*documents)
+    except ConfigurationError as error:
+        raise click.ClickException(f"{error}; `sagas asyncapi validate {old} {new}` says where") from error
     click.echo(printable(describe(found)))
     if any(difference.kind is Kind.BREAKAGE for difference in found):
         context.exit(1)
