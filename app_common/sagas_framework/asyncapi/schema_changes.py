@@ -94,11 +94,10 @@ class Comparison:
 
     def _counterparts(self, gone: list[Alternative], come: list[Alternative]) -> list[tuple[Alternative, Alternative]]:
         """The members of a union that are the same thing, changed: they have the same tag, or the same title."""
-        named = {self._name(self._new, new): new for new in come}
-        found = [(old, named.pop(name)) for old in gone if (name := self._name(self._old, old)) in named]
-        if not found and len(gone) == len(come) == 1:
+        if len(gone) == len(come) == 1:
             return [(gone[0], come[0])]
-        return found
+        named = {self._name(self._new, new): new for new in come}
+        return [(old, named.pop(name)) for old in gone if (name := self._name(self._old, old)) in named]
 
     def _without(self, effects: tuple[Effect, ...], old: Alternative, new: Alternative) -> bool:
         return not any(change.effect in effects for change in self._alternative(old, new))
@@ -150,7 +149,7 @@ class Comparison:
 
     def _added(self, name: str, old: _Fields, new: _Fields) -> Iterable[Change]:
         required = name in new.required
-        if required and name not in old.required:
+        if required:
             yield Change(Effect.NEW_REQUIRED, "is a new required field")
         if old.by_pattern:
             yield Change(Effect.UNCLEAR, "is a new field beside fields that have patterns for names")

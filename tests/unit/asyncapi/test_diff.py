@@ -103,11 +103,16 @@ def operation(new: Document) -> Any:
 A, AB = obj("a", a=INTEGER), obj("a b", a=INTEGER, b=INTEGER)
 CARD = {"type": "object", "properties": {"by": {"const": "card"}, "number": TEXT}, "required": ["by"]}
 CASH = {"type": "object", "properties": {"by": {"const": "cash"}, "amount": INTEGER}, "required": ["by"]}
+SHORT, A_TEXT, B_TEXT = {**TEXT, "maxLength": 1}, {**TEXT, "pattern": "^a"}, {**TEXT, "pattern": "^b"}
 PAIR = {"type": "array", "items": [INTEGER, TEXT], "additionalItems": False}
 
 SCHEMAS: dict[str, list[tuple[Any, Any]]] = {
     "a new optional field": [(A, obj("a", a=INTEGER, b=INTEGER)), (obj(), obj(b=any_of(TEXT, NULL)))],
-    "a new required field": [(A, AB), ({"type": "array", "items": A}, {"type": "array", "items": AB})],
+    "a new required field": [
+        (A, AB),
+        ({"type": "array", "items": A}, {"type": "array", "items": AB}),
+        ({"type": "object", "required": ["a"]}, {"type": "object", "required": ["a", "b"]}),
+    ],
     "a new field where others were refused": [(closed(A), closed(obj("a", a=INTEGER, b=TEXT)))],
     "a field removed": [
         (AB, A),
@@ -150,6 +155,7 @@ SCHEMAS: dict[str, list[tuple[Any, Any]]] = {
         ({"const": 1}, INTEGER),
         (any_of(CARD), any_of(CARD, CASH)),
         ({"oneOf": [CARD]}, {"oneOf": [CASH, CARD]}),
+        (any_of(SHORT, A_TEXT), any_of(SHORT, A_TEXT, {**TEXT, "maxLength": 5})),
     ],
     "a bound tightened, a pattern or format added": [
         (INTEGER, {**INTEGER, "minimum": 0}),
@@ -169,14 +175,24 @@ SCHEMAS: dict[str, list[tuple[Any, Any]]] = {
         ({**INTEGER, "multipleOf": 4}, {**INTEGER, "multipleOf": 2}),
         ({"type": "object", "minProperties": 1}, {"type": "object", "minProperties": 0}),
     ],
-    "unknown fields refused now": [(A, closed(A)), (closed(A, True), closed(A)), (closed(A, True), A)],
+    "unknown fields refused now": [
+        (A, closed(A)),
+        (closed(A, True), closed(A)),
+        (closed(A, True), A),
+        ({"type": "object"}, obj()),
+    ],
     "unknown fields tolerated now": [(closed(A), A), (A, closed(A, True))],
     "it cannot be told: another pattern, a `not`": [
         ({**TEXT, "pattern": "^a"}, {**TEXT, "pattern": "^b"}),
         ({**TEXT, "format": "date"}, {**TEXT, "format": "date-time"}),
         (TEXT, {**TEXT, "not": {"const": "x"}}),
         ({"oneOf": [INTEGER, {"minimum": 3}]}, {"oneOf": [INTEGER, {"minimum": 4}]}),
-        ({"allOf": [{**TEXT, "pattern": "a"}, {"pattern": "b"}]}, {"allOf": [{**TEXT, "pattern": "a"}]}),
+        ({"allOf": [A_TEXT, B_TEXT]}, B_TEXT),
+        (any_of(A_TEXT, B_TEXT), any_of({**TEXT, "pattern": "^c"}, {**TEXT, "pattern": "^d"})),
+        (closed(obj(a=INTEGER, b=INTEGER)), {"allOf": [closed(obj(a=INTEGER)), obj(b=INTEGER)]}),
+        (PAIR, {"allOf": [{"type": "array", "items": PAIR["items"]}, {"additionalItems": False}]}),
+        (any_of({"enum": ["a", "b"]}, {"enum": ["b", "c"]}), {"oneOf": [{"enum": ["a", "b"]}, {"enum": ["b", "c"]}]}),
+        ({"not": {"const": {"title": "a"}}}, {"not": {"const": {"title": "b"}}}),
         (A, closed(A, TEXT)),
         ({"type": "object", "x-harmless": 1, "someday": 1}, {"type": "object", "someday": 2}),
         ({**A, "patternProperties": {"x": TEXT}}, {**obj("a", a=INTEGER, x=INTEGER), "patternProperties": {"x": TEXT}}),
@@ -196,6 +212,8 @@ SCHEMAS: dict[str, list[tuple[Any, Any]]] = {
         ({"oneOf": [INTEGER, {"minimum": 3}]}, {"oneOf": [{"minimum": 3}, INTEGER]}),
         ({"not": any_of({"const": "a"}, TEXT)}, {"not": any_of(TEXT, {"const": "a"})}),
         ({**TEXT, "minLength": 0}, TEXT),
+        ({"enum": [True, False]}, {"type": "boolean"}),
+        (any_of(TEXT, {"const": "a"}), TEXT),
     ],
 }  # fmt: skip
 DOCUMENTS: dict[str, tuple[Change, Change] | list[Change]] = {
@@ -215,6 +233,7 @@ DOCUMENTS: dict[str, tuple[Change, Change] | list[Change]] = {
         lambda new: new["channels"][REPLY]["messages"].clear(),
         lambda new: operation(new).pop("reply"),
         lambda new: operation(new).update(messages=[]),
+        lambda new: operation(new)["reply"].update(messages=[]),
     ],
     "the queue, its properties, another channel": [
         lambda new: command_channel(new).update(address="elsewhere"),
@@ -349,6 +368,21 @@ def test_a_field_that_an_all_of_shares_is_compared_in_detail() -> None:
     }
 
 
+def test_a_tuple_that_is_no_body_of_celery_is_told_as_it_stands() -> None:
+    old, new = document(), document()
+    for whole, payload in ((old, A), (new, AB)):
+        pairs = {"type": "array", "items": [{"type": "array", "items": [INTEGER, payload]}]}
+        whole["components"]["messages"][COMMAND]["payload"] = pairs
+    assert only(old, new).where == "kitchen.cook payload[0][1].b"
+
+
+def test_another_queue_is_told_once_though_the_binding_names_it_too() -> None:
+    old, new = document(), document()
+    command_channel(new)["address"] = "elsewhere"
+    command_channel(new)["bindings"]["amqp"] = {"is": "queue", "queue": {"name": "elsewhere", "durable": True}}
+    assert only(old, new).what == "the queue is elsewhere now; it was kitchen.commands"
+
+
 def test_a_removed_command_is_told_once_and_not_for_each_of_its_channels() -> None:
     old, new = document(), document()
     new["operations"].clear()
@@ -393,6 +427,15 @@ def test_a_recursive_schema_is_compared_whatever_it_is_called(optional: bool) ->
     found = differences(recursive("Tree", {"type": "number"}, optional), recursive("Node", INTEGER, optional))
     assert "kitchen.cook payload.value" in {each.where for each in found}
     assert len(found) <= 2  # as a member of a union it is looked at once more
+
+
+def test_a_recursive_schema_inside_of_what_is_compared_as_a_whole_is_no_endless_loop() -> None:
+    old, new = (recursive(name, INTEGER) for name in ("Tree", "Node"))
+    for whole, name in ((old, "Tree"), (new, "Node")):
+        whole["components"]["schemas"]["Other"] = {"not": {"$ref": f"#/components/schemas/{name}"}}
+        whole["components"]["messages"][COMMAND]["payload"] = {"$ref": "#/components/schemas/Other"}
+        whole["components"]["messages"][SUCCESS]["payload"] = True
+    assert differences(old, new) == []
 
 
 def test_what_was_assumed_inside_a_recursion_is_not_taken_for_granted_elsewhere() -> None:

@@ -175,6 +175,19 @@ def test_a_warning_is_told_after_the_errors(document: Document) -> None:
     assert (error.severity, last) == (Severity.ERROR, warning)
 
 
+def test_what_builds_on_a_broken_reference_is_looked_at_when_that_is_mended(document: Document) -> None:
+    document["operations"][MESSAGE]["channel"] = {"$ref": "#/channels/nobody"}
+    example_of(document)["payload"] = 7
+    (found,) = problems(document)
+    assert found.said_by == "references"
+
+
+def test_a_field_may_be_called_like_a_keyword(document: Document) -> None:
+    ticket_of(document)["properties"]["default"] = {"type": "integer", "examples": ["seven"]}
+    (found,) = problems(document)
+    assert found.where == "#/components/schemas/Ticket/properties/default example 1"
+
+
 def test_messages_that_stand_in_their_channel_are_looked_at_as_well(document: Document) -> None:
     message = document["components"].pop("messages")[MESSAGE]
     document["channels"][MESSAGE]["messages"] = {"a/b": message}
