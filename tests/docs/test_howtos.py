@@ -16,6 +16,8 @@ from sqlalchemy.exc import NoResultFound
 
 from local_stack.plan import CHECKOUT
 from sagas_framework import AnswerRefused, create_orchestrator, upgrade_database
+from sagas_framework.asyncapi.source import load
+from sagas_framework.asyncapi.system_map import to_svg
 from sagas_framework.definition.checks import refuse_bad_children
 from sagas_framework.definition.compiler import compile_saga
 from sagas_framework.engine.protocol import Signal
@@ -105,8 +107,16 @@ def test_the_trip_of_the_howto_is_booked(bench: Bench, trips: ModuleType) -> Non
 
 
 def test_the_picture_of_the_trip_is_the_trip(trips: ModuleType) -> None:
-    picture = CHECKOUT / "docs" / "pictures" / "trip.svg"
-    drawn = svg(compile_saga(trips.BookTrip)) + "\n"
+    refuse_another_picture("trip.svg", svg(compile_saga(trips.BookTrip)) + "\n")
+
+
+def test_the_picture_of_the_system_is_the_system() -> None:
+    kept = sorted((CHECKOUT / "docs" / "asyncapi").glob("*.yaml"))
+    refuse_another_picture("system.svg", to_svg([load(str(path)) for path in kept]))
+
+
+def refuse_another_picture(name: str, drawn: str) -> None:
+    picture = CHECKOUT / "docs" / "pictures" / name
     if os.environ.get("RENEW_PICTURES"):
         picture.write_text(drawn)
     assert picture.read_text() == drawn, "RENEW_PICTURES=1 pytest tests/docs draws it anew; look at it"

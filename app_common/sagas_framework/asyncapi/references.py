@@ -1,4 +1,8 @@
-"""`$ref`: what it names inside its own document. A published document is whole; it refers to nothing outside."""
+"""`$ref`: what it names inside its own document. A published document is whole; it refers to nothing outside.
+
+Who checks documents wants to know of a reference that leads nowhere (`resolved`); who draws them takes what is not
+there as empty (`target_of`).
+"""
 
 from __future__ import annotations
 
@@ -58,3 +62,20 @@ def references(node: Any, *steps: str | int) -> Iterator[tuple[tuple[str | int, 
     elif isinstance(node, list):
         for index, value in enumerate(node):
             yield from references(value, *steps, index)
+
+
+def target_of(document: Any, entry: Any) -> Any:
+    """What an entry refers to, or the entry itself; None: its reference leads nowhere."""
+    try:
+        return resolved(document, entry)
+    except ConfigurationError:
+        return None
+
+
+def last_part(entry: Any) -> str:
+    """The name by which an entry refers to something."""
+    return steps_of(str(mapping(entry).get("$ref", "")))[-1]
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

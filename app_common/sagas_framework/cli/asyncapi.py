@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from sagas_framework.cli import asyncapi_checks
+from sagas_framework.cli.asyncapi_map import system_map
 from sagas_framework.cli.target import app_option, asyncapi_sources, import_module, target
 from sagas_framework.transport.celery_app import Broker
 
@@ -17,6 +18,10 @@ SOURCE_HELP = "SOURCE is a .yaml or .json file, or a service's package (restaura
 @click.group()
 def asyncapi() -> None:
     """The contracts of services, as AsyncAPI 3."""
+
+
+for command in (*asyncapi_checks.COMMANDS, system_map):
+    asyncapi.add_command(command)
 
 
 @asyncapi.command(epilog=SOURCE_HELP)
@@ -67,7 +72,3 @@ def client(source: str, directory: Path) -> None:
 
     generate_client(load(source, import_module), directory)
     click.echo(f"the client is in {directory}")
-
-
-for command in asyncapi_checks.COMMANDS:
-    asyncapi.add_command(command)

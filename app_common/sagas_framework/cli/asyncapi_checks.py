@@ -6,7 +6,7 @@ import click
 
 from sagas_framework.cli.target import import_module
 from sagas_framework.errors import ConfigurationError
-from sagas_framework.operations.words import printable
+from sagas_framework.vocabulary.text import printable
 
 
 @click.command()

@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from sagas_framework.cli.arguments import full_id
+from sagas_framework.cli.output import drawn
 from sagas_framework.cli.target import app_option, target
 
 
@@ -27,11 +28,4 @@ def diagram(name: str, form: Literal["mermaid", "svg"], saga: str | None, output
         if details.saga != name:
             raise click.UsageError(f"saga {details.id} is a {details.saga}, not a {name}")
         picture = operations.diagram(details, form)
-    if output is None:
-        click.echo(picture, nl=False)
-        return
-    try:
-        output.write_text(picture, encoding="utf-8")
-    except OSError as error:
-        raise click.ClickException(f"{output} cannot be written: {error.strerror}") from error
-    click.echo(f"{name} is drawn in {output}")
+    drawn(picture, name, output)

@@ -7,9 +7,9 @@ import click
 from sagas_framework.cli import output
 from sagas_framework.cli.target import app_option, target
 from sagas_framework.operations import examine
-from sagas_framework.operations.words import printable
 from sagas_framework.storage.database import reading
 from sagas_framework.storage.migration import schema_versions, upgrade_database
+from sagas_framework.vocabulary.text import printable
 
 INDENT = 18
 

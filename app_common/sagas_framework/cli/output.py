@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sagas_framework.operations.words import printable
+from sagas_framework.vocabulary.text import printable
 
 STATUS_STYLES = {
     "running": "cyan",
@@ -87,6 +88,18 @@ def _coloured(text: str, style: str) -> str:
 def heading(text: str) -> None:
     click.echo()
     click.secho(text, bold=True)
+
+
+def drawn(picture: str, what: str, file: Path | None) -> None:
+    """A picture on the standard output, or in a file."""
+    if file is None:
+        click.echo(picture, nl=False)
+        return
+    try:
+        file.write_text(picture, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be written: {error.strerror}") from error
+    click.echo(f"{what} is drawn in {file}")
 
 
 def as_json(value: Any) -> None:

@@ -11,7 +11,8 @@ import click
 
 from sagas_framework.cli import output
 from sagas_framework.operations import HistoryEntry, KeptMessage, SagaDetails, StepView, advice_for
-from sagas_framework.operations.words import clock, message_of, one_line, printable, reason_of
+from sagas_framework.operations.words import clock, message_of, one_line, reason_of
+from sagas_framework.vocabulary.text import printable
 
 TRACEBACK_LINES = 12
 """Of the end of a traceback, which is where the cause stands; `--json` has all of it."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from sagas_framework.vocabulary.command import FailureKind
+from sagas_framework.vocabulary.text import printable
 
 
 def in_words(name: str) -> str:
@@ -31,11 +32,6 @@ def one_line(text: str) -> str:
     """The first line of a text."""
     lines = text.strip().splitlines()
     return printable(lines[0]) if lines else ""
-
-
-def printable(text: str) -> str:
-    """The text without control characters: somebody else may have written it."""
-    return "".join(character for character in text if character.isprintable() or character in "\n\t")
 
 
 def clock(moment: datetime) -> str:

@@ -1,4 +1,4 @@
-"""What every database and broker can hold: text without NUL and without halves of surrogate pairs."""
+"""What databases and brokers can hold (no NUL, no halves of surrogate pairs), and what a terminal can show."""
 
 from __future__ import annotations
 
@@ -21,3 +21,8 @@ def is_storable(text: str) -> bool:
 def holds_nul(json_text: str) -> bool:
     """Whether JSON says `\\u0000` (and not an escaped backslash with those letters after it)."""
     return "\\u0000" in json_text and _NUL_IN_JSON.search(json_text) is not None
+
+
+def printable(text: str) -> str:
+    """The text without control characters: somebody else may have written it, and a terminal would obey them."""
+    return "".join(character for character in text if character.isprintable() or character in "\n\t")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from sagas_framework.definition.graph import Definition, Work
 from sagas_framework.definition.steps import StepKind
+from sagas_framework.drawing.mermaid import label, spoken
 from sagas_framework.operations.diagrams.scene import Box, Fold, Part, Split, scene, summary
 from sagas_framework.operations.views import StepView
-from sagas_framework.operations.words import printable
 
 _SHAPES = {
     Work.CHOICE: ("{", "}"),
@@ -41,7 +40,6 @@ _CLASSES = {
     "skipped": "fill:#f4f4f2,stroke:#b7bdc3,color:#6b747c,stroke-dasharray:4 3",
     "pivot": "stroke-width:4px",
 }
-_SPOKEN = re.compile(r"[^\w .,:-]")
 
 
 def mermaid(definition: Definition, steps: Mapping[str, StepView] | None = None) -> str:
@@ -54,14 +52,9 @@ def mermaid(definition: Definition, steps: Mapping[str, StepView] | None = None)
     begin = drawing.node(_SMALL, "begin")
     ends = drawing.sequence(scene(definition, steps), [(begin, "-->")])
     drawing.join(ends, drawing.node(_SMALL, "end"))
-    spoken = [f"accTitle: {_spoken(definition.name)}", f"accDescr: {_spoken(summary(definition, steps))}"]
-    lines = (*spoken, *drawing.lines, *drawing.class_lines())
+    told = spoken(definition.name, summary(definition, steps), "a saga")
+    lines = (*told, *drawing.lines, *drawing.class_lines())
     return "\n".join(["flowchart TD", *(f"    {line}" for line in lines), ""])
-
-
-def _spoken(text: str) -> str:
-    """For those who do not see the picture; to the end of the line, in letters alone. It must not be empty."""
-    return " ".join(_SPOKEN.sub(" ", text).split()) or "a saga"
 
 
 End = tuple[str, str]
@@ -74,11 +67,10 @@ class _Drawing:
         self._count = 0
         self._classes: dict[str, list[str]] = {}
 
-    def node(self, shape: tuple[str, str], *label: str, classes: Sequence[str] = ()) -> str:
+    def node(self, shape: tuple[str, str], *lines: str, classes: Sequence[str] = ()) -> str:
         self._count += 1
         name = f"n{self._count}"
-        text = "<br/>".join(_escaped(line) for line in label if line)
-        self.lines.append(f'{name}{shape[0]}"{text or " "}"{shape[1]}')
+        self.lines.append(f"{name}{shape[0]}{label(*lines)}{shape[1]}")
         for each in classes:
             self._classes.setdefault(each, []).append(name)
         return name
@@ -126,20 +118,8 @@ class _Drawing:
         met: list[End] = []
         for branch in split.branches:
             line = {None: "-->", True: "==>", False: "-.->"}[branch.taken]
-            arrow = f'{line}|"{_escaped(branch.label)}"|' if branch.label else line
+            arrow = f"{line}|{label(branch.label)}|" if branch.label else line
             met += self.sequence(branch.parts, [(begin, arrow)])
         join = self.node(_SMALL)
         self.join(met, join)
         return [(join, "-->")]
-
-
-_PLAIN = re.compile(r"[^\W_]|[ ,…↩✔✖▶○⚠⊘]|(?<=[^\W\d_])[._-](?=[^\W_])")
-
-
-def _escaped(text: str) -> str:
-    """As it may stand between quotes. Mermaid reads labels as Markdown and as HTML: whatever is more than a letter, or
-    punctuation inside a word, becomes a number."""
-    words = " ".join(printable(text).split())
-    return "".join(
-        character if _PLAIN.match(words, at) else f"#{ord(character)};" for at, character in enumerate(words)
-    )

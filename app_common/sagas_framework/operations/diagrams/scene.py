@@ -16,7 +16,8 @@ from sagas_framework.definition.steps import Sleep, StepKind
 from sagas_framework.definition.structure import ChildStep
 from sagas_framework.operations.trace import undo_names
 from sagas_framework.operations.views import StepView
-from sagas_framework.operations.words import clock, printable, reason_of
+from sagas_framework.operations.words import clock, reason_of
+from sagas_framework.vocabulary.text import printable
 
 MOST_BRANCHES = 30
 BRANCHES_BESIDE_A_FOLD = 20

@@ -1,39 +1,36 @@
-"""The pieces of the SVG: boxes, gates, labels and lines. Each knows its size before anybody says where it stands."""
+"""The pieces of the SVG: boxes, gates, labels and arrows. Each is entered in the middle of its top and left in the
+middle of its bottom."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-
 from sagas_framework.definition.steps import StepKind
-from sagas_framework.operations.diagrams.scene import KINDS, Box, Fold, State
-from sagas_framework.operations.diagrams.style import ICONS
-from sagas_framework.operations.diagrams.text import cut, escaped, in_lines, width_of
+from sagas_framework.drawing.shapes import (
+    ARROW_LENGTH,
+    BOLD,
+    FACT_SIZE,
+    MARK_HEIGHT,
+    NAME_SIZE,
+    Lines,
+    Shape,
+    icon,
+    line,
+    looking,
+    mark,
+    text,
+    title,
+)
+from sagas_framework.drawing.text import cut, in_lines, width_of
+from sagas_framework.operations.diagrams.scene import KINDS, Box, Fold
 
-NAME_SIZE = 13
-FACT_SIZE = 11
-BOLD = 1.16  # so much wider
 BOX_WIDTH = 244
 INSET = 12  # from a box's edge to what it says
 TEXT_WIDTH = BOX_WIDTH - 2 * INSET
+MARK_WORD_WIDTH = TEXT_WIDTH - 32
 NAME_HEIGHT = 26
 FACT_HEIGHT = 16
-MARK_HEIGHT = 19
 GATE_WIDTH, GATE_HEIGHT = 244, 84
 GATE_TEXT_WIDTH = 128
 LABEL_HEIGHT = 22
-ARROW_HEIGHT = 7
-
-Lines = Iterator[str]
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Something that is entered in the middle of its top and left in the middle of its bottom."""
-
-    width: float
-    height: float
-    draw: Callable[[float, float], Lines]  # at the left and the top
 
 
 def box_shape(box: Box) -> Shape:
@@ -45,7 +42,7 @@ def box_shape(box: Box) -> Shape:
 
     def draw(left: float, top: float) -> Lines:
         classes = ["step", *([box.state.tone] if box.state else []), *(["pivot"] if box.kind is StepKind.PIVOT else [])]
-        yield f'<g{looking(*classes)} transform="translate({left:g} {top:g})">{_title(_whole(box))}'
+        yield f'<g{looking(*classes)} transform="translate({left:g} {top:g})">{title(_whole(box))}'
         yield f'<rect{looking("box")} width="{BOX_WIDTH}" height="{height:g}" rx="9"/>'
         if box.is_child:
             yield f'<path{looking("inner")} d="M5.5 3v{height - 6:g}M{BOX_WIDTH - 5.5} 3v{height - 6:g}"/>'
@@ -61,19 +58,10 @@ def box_shape(box: Box) -> Shape:
             yield icon("undo", INSET, y - 9, 11)
             yield text(cut(box.undo, FACT_SIZE, TEXT_WIDTH - 16), INSET + 16, y, "fact")
         if box.state:
-            yield from mark(box.state, INSET, y + 8)
+            yield from mark(box.state.icon, box.state.word, INSET, y + 8, MARK_WORD_WIDTH)
         yield "</g>"
 
     return Shape(BOX_WIDTH, height, draw)
-
-
-def mark(state: State, left: float, top: float) -> Lines:
-    """How far it is: a pill with an icon and a word."""
-    word = cut(state.word, FACT_SIZE * BOLD, TEXT_WIDTH - 32)
-    width = width_of(word, FACT_SIZE * BOLD) + 32
-    yield f'<g{looking("mark")} transform="translate({left:g} {top:g})">'
-    yield f'<rect{looking("pill")} width="{width:.0f}" height="{MARK_HEIGHT}" rx="{MARK_HEIGHT / 2:g}"/>'
-    yield icon(state.icon, 8, 4, 11) + text(word, 24, 13.5) + "</g>"
 
 
 def gate_shape(box: Box) -> Shape:
@@ -85,13 +73,14 @@ def gate_shape(box: Box) -> Shape:
 
     def draw(left: float, top: float) -> Lines:
         tone = [box.state.tone] if box.state else []
-        yield f'<g{looking("step", *tone)} transform="translate({left:g} {top:g})">{_title(_whole(box))}'
+        yield f'<g{looking("step", *tone)} transform="translate({left:g} {top:g})">{title(_whole(box))}'
         yield f'<path{looking("gate")} d="M{x:g} 0 {GATE_WIDTH} {y:g} {x:g} {GATE_HEIGHT} 0 {y:g}z"/>'
         first = y + 4.5 - (len(lines) - 1) * 8 - (11 if state else 0)
-        for number, line in enumerate(lines):
-            yield text(line, x, first + number * 16, "name middle")
+        for number, words in enumerate(lines):
+            yield text(words, x, first + number * 16, "name middle")
         if state:
-            yield from mark(state, x - (width_of(state.word, FACT_SIZE * BOLD) + 32) / 2, y + 3)
+            left_of_mark = x - (width_of(state.word, FACT_SIZE * BOLD) + 32) / 2
+            yield from mark(state.icon, state.word, left_of_mark, y + 3, MARK_WORD_WIDTH)
         yield "</g>"
 
     return Shape(GATE_WIDTH, GATE_HEIGHT, draw)
@@ -102,7 +91,7 @@ def fold_shape(fold: Fold) -> Shape:
     height = 2 * INSET + NAME_SIZE + len(rows) * FACT_HEIGHT
 
     def draw(left: float, top: float) -> Lines:
-        yield f'<g{looking("fold")} transform="translate({left:g} {top:g})">{_title("branches that are not drawn")}'
+        yield f'<g{looking("fold")} transform="translate({left:g} {top:g})">{title("branches that are not drawn")}'
         yield f'<rect{looking("box")} width="{BOX_WIDTH}" height="{height:g}" rx="9"/>'
         yield text(f"… and {fold.count} more", BOX_WIDTH / 2, INSET + NAME_SIZE - 2, "name middle")
         for number, row in enumerate(rows, 1):
@@ -118,7 +107,7 @@ def label_shape(label: str, chosen: bool) -> Shape:
     width = width_of(shown, FACT_SIZE * BOLD) + (38 if chosen else 20)
 
     def draw(left: float, top: float) -> Lines:
-        yield f'<g transform="translate({left:g} {top:g})">{_title(label + (" (chosen)" if chosen else ""))}'
+        yield f'<g transform="translate({left:g} {top:g})">{title(label + (" (chosen)" if chosen else ""))}'
         looks = looking("label", "chosen") if chosen else looking("label")
         yield f'<rect{looks} width="{width:g}" height="{LABEL_HEIGHT}" rx="{LABEL_HEIGHT / 2:g}"/>'
         if chosen:
@@ -129,30 +118,10 @@ def label_shape(label: str, chosen: bool) -> Shape:
     return Shape(width, LABEL_HEIGHT, draw)
 
 
-def looking(*classes: str) -> str:
-    """The names of the style sheet have a prefix: the picture may stand in a page that has names of its own."""
-    return f' class="{" ".join(f"sd-{each}" for each in classes)}"' if classes else ""
-
-
-def text(words: str, x: float, y: float, looks: str = "") -> str:
-    return f'<text{looking(*looks.split())} x="{x:g}" y="{y:g}">{escaped(words)}</text>'
-
-
-def icon(name: str, x: float, y: float, size: float = 16) -> str:
-    path = ICONS.get(name)
-    return (
-        f'<path{looking("icon")} transform="translate({x:g} {y:g}) scale({size / 16:g})" d="{path}"/>' if path else ""
-    )
-
-
-def line(path: str, looks: str = "") -> str:
-    return f'<path{looking("edge", *looks.split())} d="{path}"/>'
-
-
 def arrow(x: float, top: float, bottom: float, looks: str = "") -> Lines:
     """Downward, its point at the bottom."""
-    yield line(f"M{x:g} {top:g}V{bottom - ARROW_HEIGHT + 1:g}", looks)
-    yield f'<path{looking("head")} d="M{x - 4.5:g} {bottom - ARROW_HEIGHT:g}h9l-4.5 {ARROW_HEIGHT}z"/>'
+    yield line(f"M{x:g} {top:g}V{bottom - ARROW_LENGTH + 1:g}", looks)
+    yield f'<path{looking("head")} d="M{x - 4.5:g} {bottom - ARROW_LENGTH:g}h9l-4.5 {ARROW_LENGTH}z"/>'
 
 
 def _whole(box: Box) -> str:
@@ -161,11 +130,3 @@ def _whole(box: Box) -> str:
     undo = [f"undone by: {box.undo}"] if box.undo else []
     state = [box.state.word] if box.state else []
     return "\n".join([box.name + kind, *box.facts, *undo, *state, *filter(None, [box.trouble])])
-
-
-def _title(words: str) -> str:
-    return f"<title>{escaped(words)}</title>"
-
-
-def widest(shapes: Sequence[Shape]) -> float:
-    return max((shape.width for shape in shapes), default=0.0)

@@ -5,23 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sagas_framework.definition.graph import Definition
+from sagas_framework.drawing.shapes import FACT_SIZE, Lines, Shape, line, looking, picture, text, widest
+from sagas_framework.drawing.style import STYLE
+from sagas_framework.drawing.text import width_of
 from sagas_framework.operations.diagrams.scene import Box, Branch, Fold, Part, Split, scene, summary
-from sagas_framework.operations.diagrams.shapes import (
-    FACT_SIZE,
-    Lines,
-    Shape,
-    arrow,
-    box_shape,
-    fold_shape,
-    gate_shape,
-    label_shape,
-    line,
-    looking,
-    text,
-    widest,
-)
-from sagas_framework.operations.diagrams.style import STYLE
-from sagas_framework.operations.diagrams.text import escaped, width_of
+from sagas_framework.operations.diagrams.shapes import arrow, box_shape, fold_shape, gate_shape, label_shape
 from sagas_framework.operations.views import StepView
 
 MARGIN = 12
@@ -42,19 +30,9 @@ def svg(definition: Definition, steps: Mapping[str, StepView] | None = None, *, 
     serves `STYLE` beside it. Of many branches, some are drawn and the others counted: see `scene`.
     """
     whole = _sequence([_begin(), *(_shape(part) for part in scene(definition, steps)), _end()])
-    width, height = whole.width + 2 * MARGIN, whole.height + 2 * MARGIN
-    file = 'xmlns="http://www.w3.org/2000/svg" '
-    return "\n".join(
-        [
-            f'<svg {"" if inline else file}class="sagas-diagram" role="img" width="{width:.0f}" height="{height:.0f}" '
-            f'viewBox="0 0 {width:.0f} {height:.0f}">',
-            f"<title>{escaped(definition.name)}</title>",
-            f"<desc>{escaped(summary(definition, steps))}</desc>",
-            *([] if inline else [f"<style>{STYLE}</style>"]),
-            *whole.draw(MARGIN, MARGIN),
-            "</svg>\n",
-        ]
-    )
+    size = (whole.width + 2 * MARGIN, whole.height + 2 * MARGIN)
+    content = whole.draw(MARGIN, MARGIN)
+    return picture(definition.name, summary(definition, steps), size, content, None if inline else STYLE)
 
 
 def _shape(part: Part) -> Shape:

@@ -1,10 +1,11 @@
-"""How the SVG looks: its style sheet and its icons.
+"""How every SVG looks: its style sheet and its icons.
 
 Every colour stands in a variable, one set for light and one for dark. No meaning hangs on colour alone: each tone comes
 with a word and a shape.
 """
 
 STYLE = """
+:root.sagas-diagram { color-scheme: light dark; }
 .sagas-diagram {
   --sd-surface: #ffffff; --sd-ink: #1c2126; --sd-quiet: #59626b; --sd-line: #8b949c; --sd-frame: #f6f5f1;
   --sd-frame-line: #d8d4ca;
@@ -67,6 +68,9 @@ ICONS = {
     "signal": "M2.8 11.8C4.6 10.5 4 8 4.5 6.3a3.6 3.6 0 0 1 7 0c.5 1.7-.1 4.2 1.7 5.5zM6.8 14.2h2.4",
     "sleep": "M8 2a6 6 0 1 0 .01 0zM8 4.8V8l2.3 1.8",
     "child": "M2 2h12v12H2zM5.5 5.5h5v5h-5z",
+    # who speaks to whom
+    "queue": "M1.5 4.5h13v7h-13zM5.8 4.5v7M10.2 4.5v7",
+    "service": "M2 2.5h12v4.6H2zM2 9h12v4.6H2zM4.8 4.8v.1M4.8 11.3v.1",
     # how far it is
     "check": "M3 8.5 6.5 12 13 4.5",
     "cross": "M4 4l8 8M12 4l-8 8",

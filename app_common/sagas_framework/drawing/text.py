@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from html import escape
 
-from sagas_framework.operations.words import printable
+from sagas_framework.vocabulary.text import printable
 
 _NARROW = frozenset("fijlrtI.,:;'|!()[] -/")
 _WIDE = frozenset("mwMWQOCGDHNU@%_…↩<>=+~#&")

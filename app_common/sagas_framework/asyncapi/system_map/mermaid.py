@@ -1,0 +1,64 @@
+"""The map as Mermaid text, which GitHub and many editors draw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sagas_framework.asyncapi.document import Document
+from sagas_framework.asyncapi.system_map.model import Flow, Service, SystemMap
+from sagas_framework.asyncapi.system_map.reading import system_map
+from sagas_framework.drawing.mermaid import label, spoken
+
+_CLASSES = {
+    "orchestrator": "fill:#e4eefb,stroke:#1456a8,color:#0d3566",
+    "participant": "fill:#f4f4f2,stroke:#8b949c,color:#3a4148",
+    "messages": "fill:#ffffff,stroke:#b7bdc3,color:#3a4148",
+    "disputed": "fill:#ffffff,stroke:#a6261d,color:#3a4148",
+    "hole": "fill:#fbe8e5,stroke:#a6261d,color:#5c1510,stroke-dasharray:4 3",
+}
+
+
+def to_mermaid(documents: Sequence[Document]) -> str:
+    """A flowchart; what goes from one service to another stands in a node between them, which cuts no line.
+
+    Nodes have numbers for ids, so that any name will do.
+    """
+    found = system_map(documents)
+    told = spoken("The services and their messages", found.summary, "services")
+    return "\n".join(["flowchart LR", *(f"    {line}" for line in (*told, *_lines(found))), ""])
+
+
+def _lines(found: SystemMap) -> Iterator[str]:
+    members: dict[str, list[str]] = {}
+    for service in found.services:
+        members.setdefault("orchestrator" if service.sends else "participant", []).append(_node(service))
+        yield f"{_node(service)}[{label(service.title, service.role)}]"
+    for number, ((sender, receiver), flows) in enumerate(found.pairs.items()):
+        card, told = f"c{number}", [line for flow in flows for line in _told(flow)]
+        disputed = any(flow.disputed for flow in flows)
+        if hole := flows[0].hole:
+            told.append(f"⚠ {hole}")
+        members.setdefault("hole" if hole else "disputed" if disputed else "messages", []).append(card)
+        yield f"{card}({label(*told)})"
+        if sender:
+            yield f"{_node(sender)} --- {card}"
+        if receiver:
+            yield f"{card} --> {_node(receiver)}"
+    for name, nodes in members.items():
+        yield f"classDef {name} {_CLASSES[name]}"
+        yield f"class {','.join(nodes)} {name}"
+
+
+def _node(service: Service) -> str:
+    return f"s{service.number}"
+
+
+def _told(flow: Flow) -> Iterator[str]:
+    """In short lines: Mermaid breaks long ones."""
+    yield f"through {flow.queue}"
+    for message in flow.messages:
+        yield message.name
+        yield from (f"⚠ {dispute}" for dispute in message.disputes)
+    yield from dict.fromkeys(f"↩ {message.answers or 'no answer awaited'}" for message in flow.messages)
+    if flow.reply_queue:
+        yield f"↩ to {flow.reply_queue}"

@@ -1,0 +1,117 @@
+"""Who sends what to whom, before it has a form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+NOBODY_RECEIVES = "nobody here receives this"
+NOBODY_SENDS = "nobody here sends this"
+UNKNOWN_QUEUE = "a queue that is not named"
+
+
+@dataclass(frozen=True)
+class Service:
+    number: int  # titles may be the same
+    title: str
+    version: str
+    sends: bool
+    receives: bool
+
+    @property
+    def role(self) -> str:
+        if self.sends:
+            return "orchestrator and participant" if self.receives else "orchestrator"
+        return "participant" if self.receives else "neither sends nor receives"
+
+
+@dataclass(frozen=True)
+class Message:
+    name: str
+    title: str
+    replies: tuple[str, ...]
+    disputes: tuple[str, ...]  # what its sender and its receiver say differently
+
+    @property
+    def answers(self) -> str:
+        return ", ".join(in_short(reply, self.name) for reply in self.replies)
+
+
+def in_short(reply: str, command: str) -> str:
+    """`create_ticket.response.success` is the `success` of `create_ticket`."""
+    return reply.removeprefix(command).removeprefix(".response").removeprefix(".") or reply
+
+
+@dataclass(frozen=True)
+class Flow:
+    """The messages from one service to another through one queue, answered to one other. None: nobody we know of."""
+
+    sender: Service | None
+    receiver: Service | None
+    queue: str
+    reply_queue: str  # empty: not awaited, or only the command says where
+    messages: tuple[Message, ...]
+
+    @property
+    def hole(self) -> str:
+        return NOBODY_RECEIVES if self.receiver is None else NOBODY_SENDS if self.sender is None else ""
+
+    @property
+    def disputed(self) -> bool:
+        return any(message.disputes for message in self.messages)
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """From whom, and to whom."""
+        return (
+            self.sender.title if self.sender else f"({NOBODY_SENDS})",
+            self.receiver.title if self.receiver else f"({NOBODY_RECEIVES})",
+        )
+
+    def answered(self, message: Message) -> str:
+        """Which replies there are, and where they go."""
+        if not message.replies:
+            return "no answer awaited"
+        return f"{message.answers} to {self.reply_queue}" if self.reply_queue else message.answers
+
+
+@dataclass(frozen=True)
+class SystemMap:
+    services: tuple[Service, ...]
+    flows: tuple[Flow, ...]
+
+    @cached_property
+    def pairs(self) -> dict[tuple[Service | None, Service | None], list[Flow]]:
+        """All that goes from one service to one other, in the order in which they were found."""
+        pairs: dict[tuple[Service | None, Service | None], list[Flow]] = {}
+        for flow in self.flows:
+            pairs.setdefault((flow.sender, flow.receiver), []).append(flow)
+        return pairs
+
+    @property
+    def summary(self) -> str:
+        messages = [(flow, message) for flow in self.flows for message in flow.messages]
+        unheard = [message for flow, message in messages if flow.receiver is None]
+        unsaid = [message for flow, message in messages if flow.sender is None]
+        disputed = [message for _, message in messages if message.disputes]
+        troubles = [
+            (unheard, "that nobody here receives"),
+            (unsaid, "that nobody here sends"),
+            (disputed, "on which sender and receiver do not agree"),
+        ]
+        told = "".join(f", {len(found)} {trouble}" for found, trouble in troubles if found)
+        names = {(flow.queue, message.name) for flow, message in messages}
+        return f"{_counted(self.services, 'service')}, {_counted(names, 'message')}{told}."
+
+    def sentences(self) -> Iterator[str]:
+        """The whole map, for those who do not see the picture."""
+        yield self.summary
+        for flow in self.flows:
+            names = ", ".join(message.name for message in flow.messages)
+            sender, receiver = flow.ends
+            yield f"{sender} to {receiver}, through {flow.queue}: {names}."
+
+
+def _counted(things: Sequence[object] | set[tuple[str, str]], name: str) -> str:
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
