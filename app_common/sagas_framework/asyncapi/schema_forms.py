@@ -261,8 +261,6 @@ def _enumerated(form: Form) -> frozenset[str] | None:
 
 
 def _simplified(kind: str, alternatives: list[Alternative]) -> list[Alternative]:
-    if any(not each.keys() - {TITLE} for each in alternatives):
-        return [{}]
     listed = [each for each in alternatives if "enum" in each and not each.keys() - {"enum", INTEGRAL, TITLE}]
     if not listed:
         return alternatives

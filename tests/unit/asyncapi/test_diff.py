@@ -336,6 +336,7 @@ def test_a_breakage_says_where_what_whom_and_what_to_do_instead() -> None:
         ({"enum": ["a", "b"]}, {"enum": ["a"]}, "payload", 'is no longer "b"'),
         (any_of(CARD, CASH), CARD, "payload", 'is no longer by "cash"'),
         (any_of(CARD, CASH), any_of({**CARD, "required": ["by", "number"]}, CASH), "payload.number", "is required now"),
+        (any_of(SHORT, A_TEXT), any_of({**TEXT, "maxLength": 0}, A_TEXT), "payload", "has maxLength 0; it was 1"),
         ({"type": "number"}, INTEGER, "payload", "was any number and is an integer now"),
     ],
 )
