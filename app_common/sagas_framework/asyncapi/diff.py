@@ -47,7 +47,8 @@ from sagas_framework.asyncapi.schema_keywords import Change
 from sagas_framework.asyncapi.verdicts import VERDICTS, Difference, Direction, Kind
 from sagas_framework.errors import ConfigurationError
 
-_BESIDE = "publish the new one beside the old one, and take that away when nobody uses it any more"
+_BESIDE = "offer the new one beside the old one until nobody uses that any more"
+_KEEP = "keep it until nobody uses it any more"
 _DIRECTIONS = {
     "receive": (Direction.RECEIVED, Direction.SENT),  # the message, and its reply
     "send": (Direction.SENT, Direction.RECEIVED),
@@ -130,7 +131,7 @@ class _Pair:
         for name in _both(before, after):
             if name not in after:
                 told.update(self._old.channels_of(before[name]))
-                yield _breakage(name, "the operation is removed", "who uses it is left alone", _BESIDE)
+                yield _breakage(name, "the operation is removed", "who uses it is left alone", _KEEP)
             elif name not in before:
                 told.update(self._new.channels_of(after[name]))
                 yield Difference(Kind.ADDITION, name, "is a new operation")
@@ -178,7 +179,7 @@ class _Pair:
                 ways = [way for way in Direction if (name, way) in used] or list(Direction)
                 yield from self._channel(name, before[name], after[name], ways)
             elif name not in told and name in before:
-                yield _breakage(name, "the channel is removed", "who uses it is left alone", _BESIDE)
+                yield _breakage(name, "the channel is removed", "who uses it is left alone", _KEEP)
             elif name not in told:
                 yield Difference(Kind.ADDITION, name, "is a new channel")
 
@@ -194,7 +195,7 @@ class _Pair:
         for key in _both(before, after):
             where = key if key.startswith(name) else f"{name} {key}"
             if key not in after:
-                yield _breakage(where, "the message is removed", "who uses it is left alone", _BESIDE)
+                yield _breakage(where, "the message is removed", "who uses it is left alone", _KEEP)
             elif key in before:
                 yield from self._message(where, before[key], after[key], ways)
             elif Direction.SENT in ways:
