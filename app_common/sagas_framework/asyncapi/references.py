@@ -77,5 +77,19 @@ def last_part(entry: Any) -> str:
     return steps_of(str(mapping(entry).get("$ref", "")))[-1]
 
 
+def last_name(document: Any, entry: Any) -> str:
+    """The name under which the target stands that an entry leads to, over as many references as it takes."""
+    names: list[str] = []
+    while name := last_part(entry):
+        if name in names:
+            break
+        names.append(name)
+        try:
+            entry = target(document, entry["$ref"])
+        except ConfigurationError:
+            break
+    return names[-1] if names else ""
+
+
 def mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}

@@ -12,8 +12,8 @@ from typing import Any
 
 from sagas_framework.asyncapi.document import Document
 from sagas_framework.asyncapi.pages.words import Word, as_json, limits_of, schema_anchor, words_for
+from sagas_framework.asyncapi.references import last_name, last_part, mapping, target_of
 
-LONGEST_CHAIN_OF_REFERENCES = 20
 VERBS = {"receive": "receives", "send": "sends"}
 
 
@@ -107,7 +107,7 @@ class Reader:
 
     def __init__(self, document: Document) -> None:
         self._document = document
-        info = _mapping(document.get("info"))
+        info = mapping(document.get("info"))
         self.title = str(info.get("title") or "A service without a name")
         self.version = str(info.get("version") or "")
         self.description = str(info.get("description") or "")
@@ -162,61 +162,39 @@ class Reader:
             )
 
     def schemas(self) -> Iterator[Schema]:
-        schemas = _mapping(_mapping(self._document.get("components")).get("schemas"))
+        schemas = mapping(mapping(self._document.get("components")).get("schemas"))
         for name, schema in schemas.items():
             yield _schema(schema_anchor(name), str(name), schema)
 
     # ---- references ---------------------------------------------------------------------------------------------
 
-    def _entries(self, mapping: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        for name, entry in _mapping(mapping).items():
+    def _entries(self, entries: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        for name, entry in mapping(entries).items():
             yield str(name), self._follow(entry)
 
     def _follow(self, entry: object) -> Mapping[str, Any]:
-        for _ in range(LONGEST_CHAIN_OF_REFERENCES):
-            found = _mapping(entry)
-            reference = found.get("$ref")
-            if not isinstance(reference, str):
-                return found
-            entry = self._at(reference)
-        return {}
-
-    def _at(self, reference: str) -> object:
-        place: object = self._document if reference.startswith("#/") else None
-        for part in reference.removeprefix("#/").split("/"):
-            place = _mapping(place).get(part.replace("~1", "/").replace("~0", "~"))
-        return place
+        return mapping(target_of(self._document, entry))
 
     def _channel_link(self, reference: object) -> Link | None:
-        name = _last_part(reference)
+        name = last_part(reference)
         return Link(_title(self._follow(reference), name), f"channel-{name}") if name else None
 
     def _message_links(self, messages: object) -> list[Link]:
         """Of a channel's messages by name, or of an operation's list of references to them."""
         if isinstance(messages, list):
-            named = {_last_part(entry): entry for entry in messages}
+            named = {last_part(entry): entry for entry in messages}
         else:
-            named = {str(name): entry for name, entry in _mapping(messages).items()}
+            named = {str(name): entry for name, entry in mapping(messages).items()}
         return [
-            Link(_title(self._follow(entry), name), f"message-{self._component_of(entry) or name}")
+            Link(_title(self._follow(entry), name), f"message-{last_name(self._document, entry) or name}")
             for name, entry in named.items()
         ]
 
-    def _component_of(self, entry: object) -> str:
-        """A channel's entry is itself a reference; the message is shown once, under the name it has at the end."""
-        name = ""
-        for _ in range(LONGEST_CHAIN_OF_REFERENCES):
-            if not _last_part(entry):
-                break
-            name = _last_part(entry)
-            entry = self._at(_mapping(entry)["$ref"])
-        return name
-
     def _all_messages(self) -> dict[str, Mapping[str, Any]]:
-        found = dict(self._entries(_mapping(self._document.get("components")).get("messages")))
+        found = dict(self._entries(mapping(self._document.get("components")).get("messages")))
         for _, channel in self._entries(self._document.get("channels")):
-            for name, entry in _mapping(channel.get("messages")).items():
-                found.setdefault(self._component_of(entry) or str(name), self._follow(entry))
+            for name, entry in mapping(channel.get("messages")).items():
+                found.setdefault(last_name(self._document, entry) or str(name), self._follow(entry))
         return found
 
     def _reply(self, entry: object) -> Reply | None:
@@ -240,7 +218,7 @@ class Reader:
 
 
 def _schema(anchor: str, name: str, schema: object) -> Schema:
-    content = _mapping(schema)
+    content = mapping(schema)
     required = _list(content.get("required"))
     return Schema(
         anchor=anchor,
@@ -249,21 +227,17 @@ def _schema(anchor: str, name: str, schema: object) -> Schema:
         words=words_for(schema),
         limits=limits_of(schema),
         fields=[
-            Field(str(key), key in required, words_for(value), limits_of(value), _text_of(_mapping(value)))
-            for key, value in _mapping(content.get("properties")).items()
+            Field(str(key), key in required, words_for(value), limits_of(value), _text_of(mapping(value)))
+            for key, value in mapping(content.get("properties")).items()
         ],
         json=as_json(schema),
     )
 
 
 def _example(example: object, count: int) -> Example:
-    content = _mapping(example)
+    content = mapping(example)
     shown = {part: content[part] for part in ("headers", "payload") if part in content}
     return Example(str(content.get("name") or content.get("summary") or f"no. {count}"), as_json(shown))
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _list(value: object) -> list[Any]:
@@ -282,8 +256,3 @@ def _text_of(entry: Mapping[str, Any]) -> str:
 
 def _address(channel: Mapping[str, Any]) -> str:
     return str(channel.get("address") or "")
-
-
-def _last_part(reference: object) -> str:
-    target = _mapping(reference).get("$ref")
-    return target.rpartition("/")[2].replace("~1", "/").replace("~0", "~") if isinstance(target, str) else ""
