@@ -8,7 +8,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 # The libraries first, with an empty package in our place: a change of our own code then does not install them anew.
 RUN mkdir -p app_common/sagas_framework \
     && touch app_common/sagas_framework/__init__.py \
-    && /opt/venv/bin/pip install --constraint constraints.txt ".[postgres,web]"
+    && /opt/venv/bin/pip install --constraint constraints.txt ".[asyncapi,postgres,web]"
 COPY app_common/sagas_framework app_common/sagas_framework
 RUN /opt/venv/bin/pip install --no-deps --force-reinstall .
 

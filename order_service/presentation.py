@@ -271,6 +271,14 @@ def _without_repeated_failures(events: Iterable[EventPage]) -> list[EventPage]:
     return pages
 
 
+def contract_links(ports: Mapping[str, int], host: str) -> dict[str, str]:
+    """By service, and of all: on the name by which the browser knows this machine (`host`, as the request has it)."""
+    name, _, port = host.rpartition(":")
+    here = name if name and port.isdigit() else host
+    links = {title(service): f"//{here}:{port}/" for service, port in ports.items()}
+    return {**links, "Map": f"{next(iter(links.values()))}map"} if links else {}
+
+
 def title(name: str) -> str:
     return name.replace("_", " ").capitalize()
 

@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from random import Random
@@ -29,6 +29,7 @@ RECENT_SAGAS = 50
 LONGEST_IDEMPOTENCY_KEY_CHARACTERS = 200
 WEB_THREADS = 8
 ORDER_COLUMNS = tuple(Order.__table__.columns)
+NO_PORTS: Mapping[str, int] = {}
 
 
 class IsoJSONProvider(DefaultJSONProvider):
@@ -44,15 +45,17 @@ def create_web_app(
     operations: Operations | None = None,
     random: Random | None = None,
     *,
+    docs_ports: Mapping[str, int] = NO_PORTS,
     loopback_only: bool = True,
 ) -> Flask:
+    """`docs_ports`: where the contract of each service is served."""
     app = Flask(__name__)
     app.json = IsoJSONProvider(app)
     app.jinja_env.filters["clock"] = presentation.utc_clock
     app.jinja_env.globals["ORDER_STATUSES"] = presentation.ORDER_STATUSES
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     protect(app, loopback_only=loopback_only)
-    Pages(orchestrator, operations or Operations(orchestrator), random or Random()).add_to(app)
+    Pages(orchestrator, operations or Operations(orchestrator), random or Random(), docs_ports).add_to(app)
     app.register_error_handler(HTTPException, show_error)
     return app
 
@@ -63,10 +66,13 @@ LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 class Pages:
     """What the routes share: where sagas are started, and where they are looked up."""
 
-    def __init__(self, orchestrator: Orchestrator, operations: Operations, random: Random) -> None:
+    def __init__(
+        self, orchestrator: Orchestrator, operations: Operations, random: Random, docs_ports: Mapping[str, int]
+    ) -> None:
         self.orchestrator = orchestrator
         self.operations = operations
         self.random = random
+        self.docs_ports = docs_ports
 
     def add_to(self, app: Flask) -> None:
         for launch in LAUNCHES:
@@ -96,7 +102,8 @@ class Pages:
         return launch_saga
 
     def home(self) -> str:
-        return render_template("home.html", launches=LAUNCHES, **self._recent())
+        contracts = presentation.contract_links(self.docs_ports, request.host)
+        return render_template("home.html", launches=LAUNCHES, contracts=contracts, **self._recent())
 
     def saga(self, saga_id: UUID) -> str:
         return render_template("saga.html", saga=self._saga(saga_id))
@@ -180,7 +187,8 @@ def main() -> None:
     from order_service.worker import orchestrator, settings  # reads the environment: not before it is wanted
 
     try:
-        app = create_web_app(orchestrator, loopback_only=settings.host in LOOPBACK_HOSTS)
+        loopback_only = settings.host in LOOPBACK_HOSTS
+        app = create_web_app(orchestrator, docs_ports=settings.docs_ports, loopback_only=loopback_only)
         server = create_server(app, host=settings.host, port=settings.port, threads=WEB_THREADS, ident="")
     except OSError as error:
         sys.exit(

@@ -1,6 +1,7 @@
 """For all tests: those that need a server run when it answers on localhost, in a corner of their own."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from local_stack.messages import StackError
+from local_stack.plan import BUNDLE, CHECKOUT
 from tests.support import databases
 from tests.support.own_brokers import own_broker
 from tests.support.servers import RABBITMQ, SERVERS, postgresql_database, rabbitmq_vhost
@@ -91,3 +93,23 @@ def broker_url(request: pytest.FixtureRequest) -> str:
     """The test runs once on Redis and once on RabbitMQ."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
+
+
+# ---- the browser --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Debian's Chromium; none is downloaded."""
+    return shutil.which("chromium") or _missing("there is no chromium on the PATH (Debian: apt install chromium)")
+
+
+@pytest.fixture(scope="session")
+def viewer_bundle() -> Path:
+    """The folder of the npm package that draws documents, as `make` installs it."""
+    if (CHECKOUT / BUNDLE).is_dir():
+        return CHECKOUT / BUNDLE
+    reason = "what draws documents is not installed (sh tools/asyncapi_page/install.sh)"
+    if shutil.which("npm") is None:
+        pytest.skip(f"{reason}, and there is no npm that could")
+    _missing(reason)

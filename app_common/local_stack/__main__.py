@@ -62,6 +62,7 @@ def serve_until_stopped(supervisor: Supervisor) -> None:
 def announce(plan: Plan, console: Console) -> None:
     console.say("")
     console.say(f"    the page   {plan.page.url}")
+    console.say(f"    contracts  {', '.join(page.url for page in plan.docs)}")
     console.say(f"    sagas      {os.path.join(os.path.dirname(sys.executable), 'sagas')} list")
     console.say(f"    the state  {plan.state}")
     console.say("")

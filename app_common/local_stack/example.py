@@ -67,5 +67,5 @@ def with_pages(plan: Plan, package: str, pages: Mapping[str, Page]) -> Plan:
         plan,
         environment={**plan.environment, **{page.variable: str(page.port) for page in pages.values()}},
         commands={**plan.commands, **commands},
-        pages={f"{name} page": page for name, page in pages.items()},
+        pages={f"{name} page": [page] for name, page in pages.items()},
     )

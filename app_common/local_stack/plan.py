@@ -15,6 +15,11 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 PAGE = "page"
 PORT_VARIABLE = "ORDER_SERVICE_PORT"
 DEFAULT_PORT = 5000
+# The contracts of all services: one process, and a port a service.
+DOCS = "docs"
+DEFAULT_DOCS_PORTS = {service: 8081 + number for number, service in enumerate(SERVICES)}
+# Where `make` has installed what draws them.
+BUNDLE = Path(".local", "asyncapi_page", "node_modules", "@asyncapi", "react-component")
 
 # Whoever sets one of these keeps what they set.
 DEFAULTS = {
@@ -56,13 +61,18 @@ class Plan:
     """The packages that have a database to prepare and a worker to start."""
     commands: Mapping[str, list[str]]
     """What is started and stays, by name: a worker a service, and the pages."""
-    pages: Mapping[str, Page] = field(default_factory=dict)
-    """Those of the commands that are no workers, but serve."""
+    pages: Mapping[str, Sequence[Page]] = field(default_factory=dict)
+    """Those of the commands that are no workers, but serve, and where."""
 
     @property
     def page(self) -> Page:
         """The page of the reference system."""
-        return self.pages[PAGE]
+        return self.pages[PAGE][0]
+
+    @property
+    def docs(self) -> Sequence[Page]:
+        """The contracts of the services, in their order."""
+        return self.pages[DOCS]
 
 
 def worker_command(service: str) -> list[str]:
@@ -74,6 +84,18 @@ def page_command() -> list[str]:
     return ["python", "-m", f"{ORCHESTRATOR}.web"]
 
 
+def docs_variable(service: str) -> str:
+    return f"{service.upper()}_DOCS_PORT"
+
+
+def docs_command(ports: Mapping[str, int], home: str, host: str, bundle: Path | None = None) -> list[str]:
+    return [
+        *["sagas", "asyncapi", "serve", "--host", host, "--home", home],
+        *([] if bundle is None else ["--bundle", str(bundle)]),
+        *(f"{service}:{port}" for service, port in ports.items()),
+    ]
+
+
 def preparation_command(service: str) -> list[str]:
     return ["python", "-m", f"{service}.prepare_database"]
 
@@ -81,18 +103,31 @@ def preparation_command(service: str) -> list[str]:
 def in_this_interpreter(command: list[str]) -> list[str]:
     """The same command without relying on what PATH says."""
     program, *arguments = command
-    return [sys.executable, *([] if program == "python" else ["-m", program]), *arguments]
+    module = {"sagas": "sagas_framework.cli"}.get(program, program)
+    return [sys.executable, *([] if program == "python" else ["-m", module]), *arguments]
 
 
 def make_plan(checkout: Path, state: Path, environ: Mapping[str, str]) -> Plan:
     """The reference system."""
-    port = read_port(environ)
+    listening = environ.get("ORDER_SERVICE_HOST") or "127.0.0.1"
+    host = reachable(listening)
+    page = Page(host, read_port(environ, PORT_VARIABLE, DEFAULT_PORT), PORT_VARIABLE, "/ping")
+    docs = [
+        Page(host, read_port(environ, docs_variable(service), default), docs_variable(service), "/health")
+        for service, default in DEFAULT_DOCS_PORTS.items()
+    ]
+    ports = {service: contract.port for service, contract in zip(SERVICES, docs, strict=True)}
+    bundle = checkout / BUNDLE if (checkout / BUNDLE).is_dir() else None
     plan = plan_of(SERVICES, checkout, state, {**DEFAULTS_OF_THE_REFERENCE_SYSTEM, **environ})
     return replace(
         plan,
-        environment={**plan.environment, PORT_VARIABLE: str(port)},
-        commands={**plan.commands, PAGE: in_this_interpreter(page_command())},
-        pages={PAGE: Page(reachable(environ.get("ORDER_SERVICE_HOST") or "127.0.0.1"), port, PORT_VARIABLE, "/ping")},
+        environment={**plan.environment, **{place.variable: str(place.port) for place in (page, *docs)}},
+        commands={
+            **plan.commands,
+            PAGE: in_this_interpreter(page_command()),
+            DOCS: in_this_interpreter(docs_command(ports, page.url, listening, bundle)),
+        },
+        pages={PAGE: [page], DOCS: docs},
     )
 
 
@@ -120,10 +155,10 @@ def name_of(service: str) -> str:
     return service.rpartition(".")[2]
 
 
-def read_port(environ: Mapping[str, str]) -> int:
-    text = environ.get(PORT_VARIABLE) or str(DEFAULT_PORT)
+def read_port(environ: Mapping[str, str], variable: str, default: int) -> int:
+    text = environ.get(variable) or str(default)
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
-        raise StackError(f"{PORT_VARIABLE} is {text!r}; it must be a port number between 1 and 65535")
+        raise StackError(f"{variable} is {text!r}; it must be a port number between 1 and 65535")
     return int(text)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import NullPool, create_engine, text
 
 from local_stack.health import REQUEST_TIMEOUT_SECONDS, free_port
 from local_stack.messages import Console, StackError
-from local_stack.plan import Plan, make_plan
+from local_stack.plan import PORT_VARIABLE, SERVICES, Page, Plan, docs_variable, make_plan
 from local_stack.processes import Supervisor
 from local_stack.stack import running
 
@@ -70,8 +70,11 @@ def smoke(checkout: Path, environ: Mapping[str, str], console: Console) -> bool:
     local.mkdir(exist_ok=True)
     state = Path(tempfile.mkdtemp(prefix="smoke-", dir=local))
     try:
-        plan = make_plan(checkout, state, {**environ, "ORDER_SERVICE_PORT": str(free_port("127.0.0.1"))})
+        variables = (PORT_VARIABLE, *map(docs_variable, SERVICES))
+        ports = {variable: str(free_port("127.0.0.1")) for variable in variables}
+        plan = make_plan(checkout, state, {**environ, **ports})
         with running(plan, console, show_output=False) as supervisor:
+            contracts_are_served(plan, console)
             return run_all(plan, supervisor, console)
     finally:
         shutil.rmtree(state)
@@ -84,6 +87,15 @@ def run_all(plan: Plan, supervisor: Supervisor, console: Console) -> bool:
         return True
     console.complain(f"{ended_well.count(False)} of {len(LAUNCHES)} sagas did not end as they must")
     return False
+
+
+def contracts_are_served(plan: Plan, console: Console) -> None:
+    for service, page in zip(SERVICES, plan.docs, strict=True):
+        status, contract = get(page, "/asyncapi.yaml")
+        title = f"title: {service.replace('_', ' ').capitalize()}\n"
+        if status != http.client.OK or title.encode() not in contract:
+            raise StackError(f"{page.url}/asyncapi.yaml was answered {status} instead of with {service}'s contract")
+    console.say("every service's contract is served")
 
 
 def run_one(launch: Launch, plan: Plan, supervisor: Supervisor, console: Console) -> bool:
@@ -118,18 +130,22 @@ def post(plan: Plan, path: str) -> str:
 
 
 def saga_as_json(plan: Plan, saga_id: str) -> dict[str, Any]:
-    connection = http.client.HTTPConnection(plan.page.host, plan.page.port, timeout=REQUEST_TIMEOUT_SECONDS)
-    try:
-        connection.request("GET", f"/api/sagas/{saga_id}")
-        response = connection.getresponse()
-        body = response.read()
-    finally:
-        connection.close()
-    if response.status != http.client.OK:
-        raise StackError(f"GET /api/sagas/{saga_id} was answered {response.status} {response.reason}")
+    status, body = get(plan.page, f"/api/sagas/{saga_id}")
+    if status != http.client.OK:
+        raise StackError(f"GET /api/sagas/{saga_id} was answered {status}")
     saga = json.loads(body)
     assert isinstance(saga, dict)
     return saga
+
+
+def get(page: Page, path: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(page.host, page.port, timeout=REQUEST_TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
 
 
 def has_ended(plan: Plan, saga_id: str) -> bool:

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from local_stack import redis_server
@@ -26,7 +27,7 @@ def running(plan: Plan, console: Console, *, show_output: bool) -> Iterator[Supe
     """The whole system, healthy on entry; on exit, whatever the reason, no process is left."""
     plan.state.mkdir(parents=True, exist_ok=True)
     with only_stack_in(plan.state):
-        for page in plan.pages.values():
+        for page in chain.from_iterable(plan.pages.values()):
             require_free_port(page.host, page.port, page.variable)
         supervisor = Supervisor(console, plan.checkout, plan.environment)
         supervisor.stop_on_signals()
@@ -98,7 +99,7 @@ def wait_until_healthy(plan: Plan, supervisor: Supervisor, started: list[Child])
 
 
 def health_check(plan: Plan, child: Child) -> Callable[[], bool]:
-    page = plan.pages.get(child.name)
-    if page is not None:
-        return lambda: page_answers(page)
+    pages = plan.pages.get(child.name)
+    if pages is not None:
+        return lambda: all(map(page_answers, pages))
     return lambda: child.is_ready

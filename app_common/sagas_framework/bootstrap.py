@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -10,6 +10,7 @@ from sagas_framework.definition.compiler import compile_saga
 from sagas_framework.definition.graph import (
     DEFAULT_ASK_AGAIN_AFTER_SECONDS,
     DEFAULT_GIVE_UP_AFTER_SECONDS,
+    Definition,
     Timing,
 )
 from sagas_framework.definition.saga import Saga
@@ -18,11 +19,12 @@ from sagas_framework.delivery.relay import OutboxRelay
 from sagas_framework.delivery.thread import run_in_workers
 from sagas_framework.errors import ConfigurationError
 from sagas_framework.orchestrator.orchestrator import Orchestrator
-from sagas_framework.participant.handlers import marked_in
+from sagas_framework.participant.handlers import marked_in, refuse_contradictory_handlers
 from sagas_framework.participant.participant import Participant
 from sagas_framework.storage.database import open_database
 from sagas_framework.transport.celery_app import Broker, create_celery_app
 from sagas_framework.transport.publisher import Publisher
+from sagas_framework.vocabulary.contracts import refuse_contradictions
 
 
 def create_orchestrator(
@@ -44,6 +46,7 @@ def create_orchestrator(
     queues = list(dict.fromkeys(compile_saga(saga, timing).response_queue for saga in sagas))
     app = create_celery_app(name, broker, queues, batches=True)
     orchestrator = Orchestrator(name, app, broker, engine, sagas, timing)
+    _refuse_contradictory_sagas(orchestrator.definitions.values())
     orchestrator.register_async_step_handlers()
     keep_what_celery_rejects(app, engine)
     run_in_workers(app, lambda: [orchestrator.due_sagas(), OutboxRelay(engine, Publisher(app, broker))])
@@ -67,6 +70,7 @@ def create_participant(
     engine = None if database_url is None else open_database(database_url)
     for module in handlers:
         _refuse_handlers_of_other_queues(name, queue, module)
+    refuse_contradictory_handlers(handlers)
     in_batches = engine is not None and bool(handlers) and _all_are_database_only(handlers)
     app = create_celery_app(name, broker, [queue], batches=in_batches)
     participant = Participant(name, app, broker, engine)
@@ -78,6 +82,17 @@ def create_participant(
     if engine is not None:
         keep_what_celery_rejects(app, engine)
     return participant
+
+
+def _refuse_contradictory_sagas(definitions: Collection[Definition]) -> None:
+    nodes = [node for one in definitions for node in one.nodes.values()]
+    signals = {(one.name, signal): step.payload for one in definitions for signal, step in one.signals.items()}
+    refuse_contradictions(
+        (command for node in nodes for command in (node.command, node.undo_command) if command is not None),
+        reply_queues={one.response_queue: f"saga {one.name!r}" for one in definitions},
+        data={f"data of saga {one.name!r}": one.data_type for one in definitions}
+        | {f"signal {signal!r} of saga {saga!r}": payload for (saga, signal), payload in signals.items()},
+    )
 
 
 def _all_are_database_only(handlers: Sequence[ModuleType]) -> bool:

@@ -8,6 +8,8 @@
     │   ├── EmptyChoice            a choice without branches
     │   ├── BranchAfterElse        a branch that comes too late to be chosen
     │   ├── AlreadyDefined         the same said twice
+    │   ├── ContradictoryMessages  one message, queue, class or handler of which two places say different things
+    │   ├── UnusableContract       a class of payloads that no JSON could carry
     │   ├── NoParticipant          a callback for the answer of nobody
     │   ├── StepOfAnotherSaga      a step that belongs to another saga
     │   ├── AlreadyCommitted       a saga that is changed after its commit
@@ -78,6 +80,14 @@ class BranchAfterElse(DefinitionError):
 
 class AlreadyDefined(DefinitionError):
     """The same was said twice; which of the two is meant?"""
+
+
+class ContradictoryMessages(DefinitionError):
+    """Two places say different things of one message, queue, class or handler; which of the two is meant?"""
+
+
+class UnusableContract(DefinitionError):
+    """What a message is to carry has a field that cannot travel as JSON, or would come back as something else."""
 
 
 class NoParticipant(DefinitionError):

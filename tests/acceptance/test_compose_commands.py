@@ -23,7 +23,7 @@ import pytest
 import yaml
 
 from local_stack.health import free_port
-from local_stack.plan import CHECKOUT, SERVICES
+from local_stack.plan import CHECKOUT, DEFAULT_DOCS_PORTS, SERVICES
 from tests.support.servers import ADMINISTRATOR, HOST, rabbitmq_vhost
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.slow]
@@ -31,7 +31,8 @@ pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.slow]
 DEADLINE_SECONDS = 60.0
 COMPOSE: dict[str, Any] = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())["services"]
 PREPARATIONS = [name for name in COMPOSE if name.endswith("-database")]
-WORKERS = [name.replace("_", "-") for name in SERVICES]
+SERVERS = [*(name.replace("_", "-") for name in SERVICES), "page", "docs"]
+PAGE_PORT = 5000
 
 
 @contextmanager
@@ -58,11 +59,12 @@ def run_sql(statements: Iterator[str]) -> None:
 class Containers:
     """As `docker compose` would start them, as far as that matters to the commands."""
 
-    def __init__(self, broker: str, prefix: str, port: int, logs: Path) -> None:
+    def __init__(self, broker: str, prefix: str, logs: Path) -> None:
         self._broker = broker
         self._prefix = prefix
         self._logs = logs
-        self.port = port
+        self._ports = {str(port): str(free_port(HOST)) for port in (PAGE_PORT, *DEFAULT_DOCS_PORTS.values())}
+        self.port = int(self._ports[str(PAGE_PORT)])
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def environment(self, name: str) -> dict[str, str]:
@@ -98,13 +100,19 @@ class Containers:
     def start(self, name: str) -> None:
         with (self._logs / name).open("wb") as log:
             self._running[name] = subprocess.Popen(
-                COMPOSE[name]["command"],
+                self._on_this_machine(COMPOSE[name]["command"]),
                 cwd=CHECKOUT,
                 env=self.environment(name),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+
+    def _on_this_machine(self, command: list[str]) -> list[str]:
+        """The ports of this run instead of the containers' own, and loopback alone."""
+        ports = re.compile("|".join(rf"\b{port}\b" for port in self._ports))
+        command = [ports.sub(lambda port: self._ports[port.group()], part) for part in command]
+        return [part.replace("0.0.0.0", HOST) for part in command]
 
     def log(self, name: str) -> str:
         return (self._logs / name).read_text()
@@ -113,7 +121,7 @@ class Containers:
         """The container's own health check."""
         assert self._running[name].poll() is None, self.log(name)
         kind, *command = COMPOSE[name]["healthcheck"]["test"]
-        command = [part.replace("127.0.0.1:5000", f"127.0.0.1:{self.port}").replace("$$", "$") for part in command]
+        command = [part.replace("$$", "$") for part in self._on_this_machine(command)]
         result = subprocess.run(
             ["sh", "-c", *command] if kind == "CMD-SHELL" else command,
             cwd=CHECKOUT,
@@ -139,7 +147,7 @@ class Containers:
 @pytest.fixture
 def containers(tmp_path: Path) -> Iterator[Containers]:
     with rabbitmq_vhost() as broker, databases() as prefix:
-        containers = Containers(broker, prefix, free_port(HOST), tmp_path)
+        containers = Containers(broker, prefix, tmp_path)
         try:
             yield containers
         finally:
@@ -150,9 +158,9 @@ def test_the_commands_of_the_containers_carry_a_saga_to_its_end_and_stop_warm(co
     for name in PREPARATIONS:
         containers.run(name)
         containers.run(name)  # restarted containers prepare again
-    for name in (*WORKERS, "page"):
+    for name in SERVERS:
         containers.start(name)
-    for name in (*WORKERS, "page"):
+    for name in SERVERS:
         wait_for(lambda name=name: containers.is_healthy(name), lambda name=name: containers.log(name))  # type: ignore[misc]
 
     saga_id = launch(containers.port, "/run-success-saga")
@@ -160,7 +168,7 @@ def test_the_commands_of_the_containers_carry_a_saga_to_its_end_and_stop_warm(co
     assert saga(containers.port, saga_id)["order"]["status"] == "approved"
 
     assert set(containers.stop().values()) == {0}
-    for name in (*WORKERS, "page"):
+    for name in SERVERS:
         assert "Traceback" not in containers.log(name)
 
 

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 import yaml
 
-from local_stack.plan import CHECKOUT, SERVICES, page_command, preparation_command, worker_command
+from local_stack.plan import (
+    CHECKOUT,
+    DEFAULT_DOCS_PORTS,
+    SERVICES,
+    docs_command,
+    page_command,
+    preparation_command,
+    worker_command,
+)
 from messaging import accounting_service_messaging, consumer_service_messaging, restaurant_service_messaging
 from messaging.order_service_messaging import CREATE_ORDER_SAGA_RESPONSE_QUEUE
 from tests.support import npm
@@ -108,6 +116,14 @@ def test_the_containers_run_the_commands_of_the_local_stack() -> None:
         assert services[name]["command"] == worker_command(service)
         assert services[f"{name}-database"]["command"] == preparation_command(service)
     assert services["page"]["command"] == page_command()
+    assert services["docs"]["command"] == docs_command(DEFAULT_DOCS_PORTS, "http://127.0.0.1:5000", "0.0.0.0")
+
+
+def test_every_contracts_port_is_published_and_asked_for_its_health() -> None:
+    docs = compose(WHOLE)["services"]["docs"]
+    assert docs["ports"] == [f"127.0.0.1:{port}:{port}" for port in DEFAULT_DOCS_PORTS.values()]
+    for port in DEFAULT_DOCS_PORTS.values():
+        assert str(port) in docs["healthcheck"]["test"][-1]
 
 
 def test_a_workers_health_is_asked_of_its_own_queue() -> None:

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 import psutil
 
-from local_stack.plan import CHECKOUT, SERVICES
+from local_stack.plan import CHECKOUT, SERVICES, docs_variable
 
 DEADLINE_SECONDS = 60.0
 
@@ -36,6 +36,20 @@ class Page(BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
 HTTPServer(("127.0.0.1", int(os.environ["ORDER_SERVICE_PORT"])), Page).serve_forever()
+"""
+
+
+# What the command `sagas` is here: as many servers as it is given ports.
+DOCS = """\
+import sys, threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Docs(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+ports = [int(argument.rpartition(":")[2]) for argument in sys.argv if "_service:" in argument]
+for port in ports:
+    threading.Thread(target=HTTPServer(("127.0.0.1", port), Docs).serve_forever).start()
 """
 
 
@@ -69,6 +83,7 @@ class Stub:
                 "PATH": "/usr/bin:/bin",
                 "PYTHONPATH": f"{self.checkout}:{self.checkout / 'app_common'}",
                 "ORDER_SERVICE_PORT": str(port),
+                **{docs_variable(service): str(free_port()) for service in SERVICES},
                 **environment,
             },
             stdin=subprocess.DEVNULL,
@@ -130,6 +145,9 @@ def stub_checkout() -> Iterator[Stub]:
             stub.write(f"{service}/worker.py", WORKER.format(service=service))
             stub.write(f"{service}/prepare_database.py", PREPARATION)
         stub.write("order_service/web.py", PAGE)
+        (checkout / "app_common" / "sagas_framework" / "cli").mkdir(parents=True)
+        stub.write("app_common/sagas_framework/__init__.py", "")
+        stub.write("app_common/sagas_framework/cli/__main__.py", DOCS)
         yield stub
     finally:
         shutil.rmtree(checkout)

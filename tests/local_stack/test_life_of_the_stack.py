@@ -33,7 +33,7 @@ def test_a_signal_stops_every_process_and_is_no_failure(stub: Stub, number: sign
 def test_no_process_outlives_a_stack_that_is_killed(stub: Stub) -> None:
     with stub.stack(free_port()) as stack:
         stack.wait_until_serving()
-        assert len(stack.seen) == 6
+        assert len(stack.seen) == 7
         stack.send(signal.SIGKILL)
         assert stack.left_behind() == []
 
@@ -104,7 +104,7 @@ def test_stacks_of_two_checkouts_run_at_once(stub: Stub) -> None:
 def test_a_broker_of_the_users_own_is_used_and_no_redis_started(stub: Stub) -> None:
     with stub.stack(free_port(), CELERY_BROKER="memory://") as stack:
         stack.wait_until_serving()
-        assert len(stack.seen) == 5
+        assert len(stack.seen) == 6
         assert "embedded Redis" not in stack.output
 
 

@@ -222,6 +222,16 @@ def test_a_picture_of_how_far_it_is_changes_with_the_saga(page: FlaskClient, orc
     assert again.status_code == 200 and again.text != first.text
 
 
+def test_the_contracts_are_linked_on_the_host_by_which_the_page_was_reached(orchestrator: Orchestrator) -> None:
+    ports = {"order_service": 8081, "consumer_service": 9082}
+    page = create_web_app(orchestrator, docs_ports=ports, loopback_only=False).test_client()
+    for host, name in (("kitchen.example:5000", "kitchen.example"), ("[::1]:5000", "[::1]"), ("kitchen", "kitchen")):
+        html = page.get("/", headers={"Host": host}).text
+        assert f'<a href="//{name}:8081/">Order service</a>' in html
+        assert f'<a href="//{name}:9082/">Consumer service</a>' in html
+        assert f'<a href="//{name}:8081/map">Map</a>' in html
+
+
 def test_ping_answers(page: FlaskClient) -> None:
     assert page.get("/ping").text == "pong\n"
 

@@ -51,7 +51,7 @@ class Order:
     told: str = ""
 
 
-def packed(parcel: Parcel, reply: dict[str, Any], step: StepContext) -> None:
+def packed(parcel: Parcel, reply: Any, step: StepContext) -> None:
     parcel.packed = True
 
 
@@ -341,7 +341,7 @@ class FinalSaga(Saga[Parcel]):
 
 
 @pytest.mark.parametrize(
-    ("steps", "registered", "why"),
+    ("its_steps", "registered", "why"),
     [
         ([child_saga("ship", ShipParcel, parcel_of)], [], "not registered"),
         ([child_saga("ship", FinalSaga, parcel_of)], [FinalSaga], "cannot be undone from its pivot step 'pack'"),
@@ -351,12 +351,12 @@ class FinalSaga(Saga[Parcel]):
     ],
 )
 def test_a_child_runs_on_the_same_orchestrator_and_can_be_undone_where_its_step_can(
-    steps: list[Any], registered: list[type[Saga[Any]]], why: str | None
+    its_steps: list[Any], registered: list[type[Saga[Any]]], why: str | None
 ) -> None:
     class Parent(Saga[Order]):
         response_queue = "orders.replies"
+        steps = its_steps
 
-    Parent.steps = steps
     known = {saga.name: compile_saga(saga) for saga in registered}
     if why is None:
         refuse_bad_children(compile_saga(Parent), known)

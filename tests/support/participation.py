@@ -58,7 +58,7 @@ class Incoming:
 
 
 def incoming(
-    command: Command,
+    command: Command[Any, Any],
     payload: Any,
     direction: Direction = Direction.ACTION,
     attempt: int = 1,

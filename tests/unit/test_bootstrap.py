@@ -1,11 +1,28 @@
 """What is wired wrongly is refused while it is wired, with the names of what does not fit."""
 
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace, new_class
+from typing import Any
+
 import pytest
 
 from restaurant_service import handlers
-from sagas_framework import DefinitionError, create_orchestrator, create_participant
+from sagas_framework import (
+    AsyncStep,
+    Command,
+    DefinitionError,
+    HandlerContext,
+    WaitForSignal,
+    child_saga,
+    create_orchestrator,
+    create_participant,
+    handles,
+    send,
+)
 from sagas_framework.definition.saga import Saga
-from sagas_framework.errors import ConfigurationError
+from sagas_framework.errors import ConfigurationError, ContradictoryMessages, UnusableContract
 
 
 def test_a_handler_whose_commands_go_to_another_queue_is_refused() -> None:
@@ -24,3 +41,88 @@ def test_a_saga_without_a_reply_queue_is_refused_with_its_name() -> None:
 def test_a_broker_that_is_not_supported_is_refused_with_those_that_are() -> None:
     with pytest.raises(ConfigurationError, match="begins with 'kafka'; supported are amqp"):
         create_participant("bar", broker="kafka://here", database_url=None, queue="bar.commands")
+
+
+# ---- what contradicts itself ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ask:
+    number: int
+
+
+@dataclass(frozen=True)
+class Odd:
+    it: Callable[[], int]
+
+
+CREATE, CREATE_WITH_DICT = Command("kitchen.create", "kitchen", Ask), Command("kitchen.create", "kitchen", dict)
+REJECT = Command("kitchen.reject", "kitchen", dict)
+
+
+def nothing(*arguments: Any) -> Any:
+    """What a step does."""
+
+
+def saga_of(name: str, *steps: Any, data: Any = dict, queue: str = "replies") -> type[Saga[Any]]:
+    body = {"steps": steps, "response_queue": queue}
+    return new_class(name, (Saga[data],), exec_body=lambda space: space.update(body))
+
+
+def start(*sagas: type[Saga[Any]]) -> None:
+    create_orchestrator("o", broker="memory://", database_url="sqlite://", sagas=sagas)
+
+
+@pytest.mark.parametrize(
+    "sagas",
+    [
+        [saga_of("One", AsyncStep("a", CREATE, nothing), AsyncStep("b", CREATE_WITH_DICT, nothing))],
+        [saga_of("One", AsyncStep("a", CREATE, nothing, compensation=send(CREATE_WITH_DICT, nothing)))],
+        [saga_of("One", AsyncStep("a", CREATE, nothing)), saga_of("Two", AsyncStep("a", CREATE_WITH_DICT, nothing))],
+    ],
+    ids=["in two steps", "in a compensation", "in two sagas"],
+)
+def test_an_orchestrator_whose_sagas_declare_a_command_differently_does_not_start(sagas: Any) -> None:
+    both = f"'kitchen.create' is declared at {CREATE.place} and, differently, at {CREATE_WITH_DICT.place}: payload"
+    with pytest.raises(ContradictoryMessages, match=re.escape(both)):
+        start(*sagas)
+
+
+def test_a_participant_whose_handlers_commands_are_declared_differently_does_not_start() -> None:
+    @handles(CREATE)
+    def one(payload: Ask, step: HandlerContext) -> None: ...
+
+    @handles(CREATE_WITH_DICT)
+    def other(payload: dict[str, Any], step: HandlerContext) -> None: ...
+
+    module: Any = SimpleNamespace(one=one, other=other)
+    with pytest.raises(ContradictoryMessages, match=re.escape(f"{CREATE.place} and, differently, at")):
+        create_participant("kitchen", broker="memory://", database_url=None, queue="kitchen", handlers=[module])
+
+
+def test_an_orchestrator_that_sends_commands_to_a_queue_of_replies_does_not_start() -> None:
+    one, other = (saga_of(name, AsyncStep("a", REJECT, nothing), queue=name) for name in ("One", "kitchen"))
+    with pytest.raises(
+        ContradictoryMessages, match="the queue 'kitchen' is the reply queue of saga 'kitchen'"
+    ) as refused:
+        start(one, other)
+    assert f"'kitchen.reject' ({REJECT.place})" in str(refused.value)
+
+
+def test_an_orchestrator_may_send_itself_its_children() -> None:
+    child = saga_of("Child", AsyncStep("a", REJECT, nothing))
+    start(child, saga_of("Parent", child_saga("one", child, nothing), child_saga("two", child, nothing)))
+
+
+@pytest.mark.parametrize(
+    ("saga", "what"),
+    [
+        (saga_of("S", AsyncStep("a", Command("n", "q", Odd), nothing)), r"payload of 'n' \(.*\): Odd.it"),
+        (saga_of("S", AsyncStep("a", Command("n", "q", Ask, Odd), nothing)), r"response of 'n' \(.*\): Odd.it"),
+        (saga_of("S", AsyncStep("a", CREATE, nothing), data=Odd), r"data of saga 'S': Odd.it"),
+        (saga_of("S", WaitForSignal("go", payload=Odd)), r"signal 'go' of saga 'S': Odd.it"),
+    ],
+)
+def test_an_orchestrator_with_data_that_cannot_travel_does_not_start(saga: type[Saga[Any]], what: str) -> None:
+    with pytest.raises(UnusableContract, match=what):
+        start(saga)

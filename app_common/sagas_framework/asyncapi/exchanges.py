@@ -9,7 +9,7 @@ from typing import Literal
 from sagas_framework.definition.graph import Definition, Work
 from sagas_framework.orchestrator.orchestrator import Orchestrator
 from sagas_framework.participant.participant import Participant
-from sagas_framework.vocabulary.command import Command
+from sagas_framework.vocabulary.command import AnyCommand
 from sagas_framework.vocabulary.identity import Direction
 
 
@@ -31,7 +31,7 @@ class Use:
 class Exchange:
     """A command with its replies, as one service sees them. `uses` are the steps for which it is sent."""
 
-    command: Command
+    command: AnyCommand
     action: Literal["send", "receive"]
     uses: tuple[Use, ...] = ()
 
@@ -45,7 +45,7 @@ class Exchange:
         return self.action == "receive" or bool(self.reply_queues)
 
 
-def exchanges_of(application: Orchestrator | Participant, takes: Iterable[Command] = ()) -> list[Exchange]:
+def exchanges_of(application: Orchestrator | Participant, takes: Iterable[AnyCommand] = ()) -> list[Exchange]:
     """`takes`: commands whose handlers are Celery tasks of the application's own (`saga_step_handler`)."""
     if isinstance(application, Orchestrator):
         found = _sent_by(application.definitions.values())
@@ -56,7 +56,7 @@ def exchanges_of(application: Orchestrator | Participant, takes: Iterable[Comman
 
 def _sent_by(definitions: Iterable[Definition]) -> list[Exchange]:
     uses: dict[str, list[Use]] = {}
-    commands: dict[str, Command] = {}
+    commands: dict[str, AnyCommand] = {}
     for definition in definitions:
         for command, use in _uses_in(definition):
             commands.setdefault(command.name, command)
@@ -64,7 +64,7 @@ def _sent_by(definitions: Iterable[Definition]) -> list[Exchange]:
     return [Exchange(commands[name], "send", tuple(uses[name])) for name in commands]
 
 
-def _uses_in(definition: Definition) -> Iterator[tuple[Command, Use]]:
+def _uses_in(definition: Definition) -> Iterator[tuple[AnyCommand, Use]]:
     """Without the commands by which an orchestrator speaks to itself: those of its child sagas."""
     for node in definition.nodes.values():
         if node.command is not None and not node.is_child:

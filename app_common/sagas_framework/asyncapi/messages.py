@@ -14,7 +14,7 @@ from sagas_framework.asyncapi.schemas import Schemas, pascal_case
 from sagas_framework.errors import DefinitionError, PayloadRefused
 from sagas_framework.transport import wire
 from sagas_framework.vocabulary import codec, json_text
-from sagas_framework.vocabulary.command import Command, Failure, FailureKind
+from sagas_framework.vocabulary.command import AnyCommand, Failure, FailureKind
 from sagas_framework.vocabulary.correlation import HEADER, Correlation
 from sagas_framework.vocabulary.identity import Direction, message_id
 
@@ -42,7 +42,7 @@ _ANSWERED = CorrelationId("The id of the command that is answered", "$message.he
 class Messages:
     """The messages of some commands, and the schemas that they share."""
 
-    def __init__(self, commands: list[Command]) -> None:
+    def __init__(self, commands: list[AnyCommand]) -> None:
         called = {
             contract: _name_of(contract, command)
             for command in reversed(commands)
@@ -103,7 +103,7 @@ class Messages:
         queue = asked.reply_queue or ""
         return wire.reply_message(exchange.command.name, queue, EXAMPLE_SAGA, _id_of(asked), answer, asked)
 
-    def _example(self, command: Command, contract: Any) -> Any:
+    def _example(self, command: AnyCommand, contract: Any) -> Any:
         """The JSON of a value that the class itself has taken."""
         what = f"the example of {command.name}"
         try:
@@ -146,11 +146,11 @@ class Messages:
         )
 
 
-def _title(command: Command) -> str:
+def _title(command: AnyCommand) -> str:
     return command.title or command.name
 
 
-def _name_of(contract: type[Any], command: Command) -> str:
+def _name_of(contract: type[Any], command: AnyCommand) -> str:
     name = contract.__name__
     return pascal_case(command.name.rpartition(".")[2]) + name if name in _ROLE_NAMES else name
 

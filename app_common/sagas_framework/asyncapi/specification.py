@@ -25,7 +25,7 @@ from sagas_framework.asyncapi.wire_text import described_wire
 from sagas_framework.orchestrator.orchestrator import Orchestrator
 from sagas_framework.participant.participant import Participant
 from sagas_framework.transport.celery_app import Broker
-from sagas_framework.vocabulary.command import Command
+from sagas_framework.vocabulary.command import AnyCommand
 
 _SOME_ORCHESTRATOR = "some_orchestrator"
 _REPLY_QUEUE = "$message.header#/sagas/reply_queue"
@@ -45,7 +45,7 @@ class Specification:
     title: str
     version: str
     description: str
-    takes: Sequence[Command] = ()
+    takes: Sequence[AnyCommand] = ()
 
     def document(self, broker: Broker | None = None) -> Document:
         """`broker`: the server to tell of, instead of the one that is configured."""

@@ -7,7 +7,9 @@ from typing import Literal
 
 import click
 
+from sagas_framework.cli import asyncapi_checks
 from sagas_framework.cli.asyncapi_map import system_map
+from sagas_framework.cli.asyncapi_serve import serve
 from sagas_framework.cli.target import app_option, asyncapi_sources, import_module, target
 from sagas_framework.transport.celery_app import Broker
 
@@ -19,7 +21,8 @@ def asyncapi() -> None:
     """The contracts of services, as AsyncAPI 3."""
 
 
-asyncapi.add_command(system_map)
+for command in (*asyncapi_checks.COMMANDS, serve, system_map):
+    asyncapi.add_command(command)
 
 
 @asyncapi.command(epilog=SOURCE_HELP)

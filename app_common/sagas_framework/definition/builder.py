@@ -17,12 +17,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import new_class
-from typing import Any, Generic, Self, TypeVar, overload
+from typing import Any, Generic, Self, TypeVar, cast, overload
 
 from sagas_framework.definition.retry import RetryPolicy
 from sagas_framework.definition.saga import Saga, Unfinished, refuse_unfinished
-from sagas_framework.definition.steps import AsyncStep, StepContext, StepKind, SyncStep, refuse_no_command, send
-from sagas_framework.definition.structure import Element, When, choice, include, when
+from sagas_framework.definition.steps import (
+    AsyncStep,
+    Element,
+    LocalFunction,
+    ReplyFunction,
+    StepContext,
+    StepFunction,
+    StepKind,
+    SyncStep,
+    refuse_no_command,
+    send,
+)
+from sagas_framework.definition.structure import When, choice, include, when
 from sagas_framework.errors import (
     AlreadyCommitted,
     AlreadyDefined,
@@ -35,11 +46,12 @@ from sagas_framework.errors import (
     NoParticipant,
     StepOfAnotherSaga,
 )
-from sagas_framework.vocabulary.command import Command, Failure
+from sagas_framework.vocabulary.command import Command, Failure, PayloadType, ResponseType
 
 Data = TypeVar("Data")
+Reply = TypeVar("Reply")
 
-Part = Element | type[Saga[Any]]
+Part = Element[Data] | type[Saga[Any]]
 """An element of the class form, or a saga whose steps are included in place."""
 
 
@@ -51,7 +63,7 @@ class Chain(Unfinished, Generic[Data]):
 
     def step(
         self, name: str | None = None, *, kind: StepKind | None = None, retry: RetryPolicy | None = None
-    ) -> StepBuilder[Data]:
+    ) -> StepBuilder[Data, Any]:
         """Begins a step. Without a name it is called like its command or its function."""
         return self._draft.add(StepBuilder(self._draft, name, kind, retry or RetryPolicy()))
 
@@ -59,7 +71,7 @@ class Chain(Unfinished, Generic[Data]):
         """Begins a choice: `.if_then(condition, ThisSaga).if_then(other, ThatSaga).else_then(TheOtherSaga)`."""
         return self._draft.add(ChoiceBuilder(self._draft, name))
 
-    def add(self, *parts: Part) -> Chain[Data]:
+    def add(self, *parts: Part[Data]) -> Chain[Data]:
         """What the class form has: `parallel(...)`, `child_saga(...)`, `WaitForSignal(...)`, a saga to include."""
         for part in parts:
             self._draft.add(self._draft.element(part))
@@ -67,7 +79,7 @@ class Chain(Unfinished, Generic[Data]):
 
     def commit(
         self,
-        on_success: Callable[[Data, StepContext], Data | None] | None = None,
+        on_success: LocalFunction[Data] | None = None,
         *,
         on_failure: Callable[[Data, Failure, StepContext], None] | None = None,
         on_compensation_failure: Callable[[Data, Failure, StepContext], None] | None = None,
@@ -111,8 +123,8 @@ class SagaBuilder(Chain[Data]):
         super().__init__(_Draft(name, data, settings))
 
 
-class StepBuilder(Chain[Data]):
-    """A step, until the next one is begun."""
+class StepBuilder(Chain[Data], Generic[Data, Reply]):
+    """A step, until the next one is begun. `Reply` is what its command is answered with."""
 
     def __init__(self, draft: _Draft[Data], name: str | None, kind: StepKind | None, retry: RetryPolicy) -> None:
         super().__init__(draft)
@@ -121,13 +133,13 @@ class StepBuilder(Chain[Data]):
 
     def invoke_participant(
         self,
-        command: Command,
-        payload: Callable[[Data, StepContext], Any],
+        command: Command[PayloadType, ResponseType],
+        payload: StepFunction[Data, PayloadType],
         *,
         awaited: bool = True,
         ask_again_after_seconds: float | None = None,
         give_up_after_seconds: float | None = None,
-    ) -> Self:
+    ) -> StepBuilder[Data, ResponseType]:
         """The step sends this command, with what `payload(data, step)` returns; see AsyncStep for the rest."""
         refuse_no_command(command, self._name)
         self._say("action", payload, ".invoke_participant(...) or .local(...)")
@@ -137,19 +149,19 @@ class StepBuilder(Chain[Data]):
             "ask_again_after_seconds": ask_again_after_seconds,
             "give_up_after_seconds": give_up_after_seconds,
         }
-        return self
+        return cast("StepBuilder[Data, ResponseType]", self)
 
-    def local(self, function: Callable[[Data, StepContext], Data | None]) -> Self:
+    def local(self, function: LocalFunction[Data]) -> Self:
         """The step runs this function inside the orchestrator's own transaction."""
         return self._say("action", function, ".invoke_participant(...) or .local(...)")
 
     @overload
-    def with_compensation(self, what: Callable[[Data, StepContext], Data | None]) -> Self: ...
+    def with_compensation(self, what: LocalFunction[Data]) -> Self: ...
     @overload
     def with_compensation(
         self,
-        what: Command,
-        payload: Callable[[Data, StepContext], Any],
+        what: Command[PayloadType, Any],
+        payload: StepFunction[Data, PayloadType],
         *,
         awaited: bool = True,
         retry: RetryPolicy | None = None,
@@ -162,11 +174,11 @@ class StepBuilder(Chain[Data]):
             raise DefinitionError(problem, saga=self._draft.name, step=self._name)
         return self._say("compensation", what if local else send(what, payload, **options), ".with_compensation(...)")
 
-    def on_reply(self, callback: Callable[[Data, Any, StepContext], Data | None]) -> Self:
+    def on_reply(self, callback: ReplyFunction[Data, Reply]) -> Self:
         """Called with the participant's reply; it may raise, which fails the step, or return new data."""
         return self._say_about_an_answer("on_success", callback, ".on_reply(...)")
 
-    def on_error(self, callback: Callable[[Data, Failure, StepContext], Data | None]) -> Self:
+    def on_error(self, callback: ReplyFunction[Data, Failure]) -> Self:
         """Called with the failure when the step has failed; it fails with and without this."""
         return self._say_about_an_answer("on_failure", callback, ".on_error(...)")
 
@@ -184,7 +196,7 @@ class StepBuilder(Chain[Data]):
         self._said[what] = value
         return self
 
-    def built(self) -> Element:
+    def built(self) -> Element[Data]:
         if "action" not in self._said and "compensation" not in self._said:
             problem = "it does nothing; go on with .invoke_participant(...), .local(...) or .with_compensation(...)"
             raise EmptyStep(problem, saga=self._draft.name, step=self._name)
@@ -206,10 +218,10 @@ class ChoiceBuilder(Chain[Data]):
     def __init__(self, draft: _Draft[Data], name: str | None) -> None:
         super().__init__(draft)
         self._name = name
-        self._branches: list[When] = []
-        self._otherwise: list[Element] | None = None
+        self._branches: list[When[Data]] = []
+        self._otherwise: list[Element[Data]] | None = None
 
-    def if_then(self, condition: Callable[[Data, StepContext], bool], *then: Part, label: str | None = None) -> Self:
+    def if_then(self, condition: StepFunction[Data, bool], *then: Part[Data], label: str | None = None) -> Self:
         """If the condition holds, and none before it did, the steps of these sagas; see `when`."""
         self._draft.refuse_if_committed()
         if self._otherwise is not None:
@@ -218,7 +230,7 @@ class ChoiceBuilder(Chain[Data]):
         self._branches.append(when(condition, *map(self._draft.element, then), label=label))
         return self
 
-    def else_then(self, *then: Part) -> Self:
+    def else_then(self, *then: Part[Data]) -> Self:
         """The steps of these sagas if no condition holds. Without it nothing is done then."""
         self._draft.refuse_if_committed()
         if self._otherwise is not None:
@@ -227,14 +239,14 @@ class ChoiceBuilder(Chain[Data]):
         self._otherwise = [self._draft.element(part) for part in then]
         return self
 
-    def built(self) -> Element:
+    def built(self) -> Element[Data]:
         if not self._branches:
             problem = "it has nothing to choose from; give it at least one .if_then(condition, Saga)"
             raise EmptyChoice(problem, saga=self._draft.name, step=self._name)
         return choice(*self._branches, otherwise=self._otherwise or (), name=self._name)
 
 
-Added = TypeVar("Added", bound=StepBuilder[Any] | ChoiceBuilder[Any] | Element)
+Added = TypeVar("Added", bound=StepBuilder[Any, Any] | ChoiceBuilder[Any] | Element[Any])
 
 
 @dataclass
@@ -244,7 +256,7 @@ class _Draft(Generic[Data]):
     name: str
     data: type[Data]
     settings: dict[str, Any]
-    parts: list[StepBuilder[Data] | ChoiceBuilder[Data] | Element] = field(default_factory=list)
+    parts: list[StepBuilder[Data, Any] | ChoiceBuilder[Data] | Element[Data]] = field(default_factory=list)
     committed: bool = False
 
     def add(self, part: Added) -> Added:

@@ -9,15 +9,8 @@ from typing import Any
 from sagas_framework.definition import checks
 from sagas_framework.definition.graph import Definition, Fork, Node, Outline, Place, Timing, Undo, Work
 from sagas_framework.definition.saga import Saga, data_type_of
-from sagas_framework.definition.steps import AsyncStep, Send, Sleep, Step, StepKind, SyncStep, WaitForSignal
-from sagas_framework.definition.structure import (
-    OTHERWISE,
-    ChildStep,
-    Choice,
-    Element,
-    Include,
-    Parallel,
-)
+from sagas_framework.definition.steps import AsyncStep, Element, Send, Sleep, Step, StepKind, SyncStep, WaitForSignal
+from sagas_framework.definition.structure import OTHERWISE, ChildStep, Choice, Include, Parallel
 from sagas_framework.errors import DefinitionError
 
 _HOOKS = ("on_saga_success", "on_saga_failure", "on_compensation_failure")

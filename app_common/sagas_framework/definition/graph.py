@@ -18,7 +18,7 @@ from sagas_framework.definition.saga import Saga
 from sagas_framework.definition.steps import AsyncStep, Send, Step, StepKind, WaitForSignal
 from sagas_framework.definition.structure import ChildStep, Choice
 from sagas_framework.definition.values import refuse_no_seconds
-from sagas_framework.vocabulary.command import Command
+from sagas_framework.vocabulary.command import AnyCommand
 
 DEFAULT_ASK_AGAIN_AFTER_SECONDS = 30.0
 DEFAULT_GIVE_UP_AFTER_SECONDS = 3600.0
@@ -129,11 +129,11 @@ class Node:
         return None if self.step is None or isinstance(self.step, Choice) else self.step.compensation
 
     @property
-    def command(self) -> Command | None:
+    def command(self) -> AnyCommand | None:
         return self.step.command if isinstance(self.step, AsyncStep) else None
 
     @property
-    def undo_command(self) -> Command | None:
+    def undo_command(self) -> AnyCommand | None:
         return self.compensation.command if isinstance(self.compensation, Send) else None
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
-from sagas_framework.definition.steps import StepContext
+from sagas_framework.definition.steps import Element, StepContext
 from sagas_framework.errors import DefinitionError, UncommittedSaga
 from sagas_framework.vocabulary.codec import is_contract
 from sagas_framework.vocabulary.command import Failure
@@ -23,7 +23,7 @@ class Saga(Generic[Data]):
 
     name: ClassVar[str]
     response_queue: ClassVar[str]
-    steps: ClassVar[Sequence[Any]]  # of definition.structure.Element, which cannot be named here: it may hold sagas
+    steps: Sequence[Element[Data]]  # they are the class's, like the rest, but a ClassVar cannot speak of Data
     deadline_seconds: ClassVar[float | None] = None
     ask_again_after_seconds: ClassVar[float | None] = None
     give_up_after_seconds: ClassVar[float | None] = None

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
+
+from typing_extensions import TypeVar
 
 from sagas_framework.definition.retry import RetryPolicy
 from sagas_framework.definition.values import refuse_no_function, refuse_no_seconds
 from sagas_framework.errors import DefinitionError, EmptyStep
 from sagas_framework.vocabulary.codec import is_contract
-from sagas_framework.vocabulary.command import Command
+from sagas_framework.vocabulary.command import AnyCommand, Command, Failure, PayloadType
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -49,21 +51,40 @@ class StepContext:
     """For a compensation: which attempt of the action it undoes."""
 
 
-StepFunction = Callable[[Any, StepContext], Any]
-ReplyFunction = Callable[[Any, Any, StepContext], Any]
+# They default to Any, so that an annotation may say `AsyncStep` and no more.
+Data = TypeVar("Data", default=Any)
+Payload = TypeVar("Payload", default=Any)
+Reply = TypeVar("Reply", default=Any)
+Signal = TypeVar("Signal", default=Any)
+Seen = TypeVar("Seen", contravariant=True, default=Any)
+Returned = TypeVar("Returned", default=Any)
+
+StepFunction = Callable[[Data, StepContext], Returned]
+LocalFunction = Callable[[Data, StepContext], Data | None]
+ReplyFunction = Callable[[Data, Reply, StepContext], Data | None]
+
+
+class Element(Generic[Seen]):
+    """What a saga is made of. It fits into every saga whose data its functions can be given."""
 
 
 @dataclass(frozen=True)
-class Send:
+class Send(Generic[Data]):
     """A compensation that is a command to a participant. Build it with `send`."""
 
-    command: Command
-    payload: StepFunction
+    command: AnyCommand
+    payload: StepFunction[Data, Any]
     awaited: bool = True
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
-def send(command: Command, payload: StepFunction, *, awaited: bool = True, retry: RetryPolicy | None = None) -> Send:
+def send(
+    command: Command[PayloadType, Any],
+    payload: StepFunction[Data, PayloadType],
+    *,
+    awaited: bool = True,
+    retry: RetryPolicy | None = None,
+) -> Send[Data]:
     """Compensate by sending `command`, with the payload that `payload(data, step)` returns.
 
     `awaited=False` is for handlers that never answer: the command is sent at least once, and nobody learns what
@@ -75,12 +96,12 @@ def send(command: Command, payload: StepFunction, *, awaited: bool = True, retry
 
 
 @dataclass(frozen=True)
-class SyncStep:
+class SyncStep(Element[Data]):
     """A step that runs inside the orchestrator's own transaction."""
 
     name: str
-    action: StepFunction | None = None
-    compensation: StepFunction | Send | None = None
+    action: LocalFunction[Data] | None = None
+    compensation: LocalFunction[Data] | Send[Data] | None = None
     kind: StepKind | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
@@ -92,7 +113,7 @@ class SyncStep:
 
 
 @dataclass(frozen=True)
-class AsyncStep:
+class AsyncStep(Element[Data], Generic[Data, Payload, Reply]):
     """A step that a participant does: its command is sent, and the saga goes on when the reply has come.
 
     `action` returns the payload to send. `ask_again_after_seconds` is how long to wait before the same attempt is
@@ -103,11 +124,11 @@ class AsyncStep:
     """
 
     name: str
-    command: Command
-    action: StepFunction
-    on_success: ReplyFunction | None = None
-    on_failure: ReplyFunction | None = None
-    compensation: StepFunction | Send | None = None
+    command: Command[Payload, Reply]
+    action: StepFunction[Data, Payload]
+    on_success: ReplyFunction[Data, Reply] | None = None
+    on_failure: ReplyFunction[Data, Failure] | None = None
+    compensation: LocalFunction[Data] | Send[Data] | None = None
     kind: StepKind | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     ask_again_after_seconds: float | None = None
@@ -128,7 +149,7 @@ class AsyncStep:
 
 
 @dataclass(frozen=True)
-class WaitForSignal:
+class WaitForSignal(Element[Data], Generic[Data, Signal]):
     """A step that waits until somebody says that it may go on: `orchestrator.signal(saga_id, name, payload)`.
 
     The signal bears the step's name; one that comes early is kept until the step begins. `action` runs when the waiting
@@ -137,10 +158,10 @@ class WaitForSignal:
     """
 
     name: str
-    payload: type[Any] = dict
-    action: StepFunction | None = None
-    on_signal: ReplyFunction | None = None
-    compensation: StepFunction | Send | None = None
+    payload: type[Signal] = dict  # type: ignore[assignment]  # Signal is Any where it is left out
+    action: LocalFunction[Data] | None = None
+    on_signal: ReplyFunction[Data, Signal] | None = None
+    compensation: LocalFunction[Data] | Send[Data] | None = None
     timeout_seconds: float | None = None
     kind: StepKind | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
@@ -156,11 +177,11 @@ class WaitForSignal:
 
 
 @dataclass(frozen=True)
-class Sleep:
+class Sleep(Element[Data]):
     """A step that lets time pass: a number of seconds, or a function of the saga's data that returns one."""
 
     name: str
-    seconds: float | StepFunction
+    seconds: float | StepFunction[Data, float]
     kind: StepKind | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     compensation: None = None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, is_dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, overload
 
 from sagas_framework.errors import ConfigurationError, DefinitionError
+from sagas_framework.participant.signatures import annotation_of, is_dictionary, refuse_disagreeing_handlers
 from sagas_framework.vocabulary import codec
-from sagas_framework.vocabulary.command import Command
+from sagas_framework.vocabulary.command import AnyCommand, Command, PayloadType, ResponseType
+from sagas_framework.vocabulary.contracts import refuse_contradictions
 from sagas_framework.vocabulary.correlation import token_of
 
 if TYPE_CHECKING:
@@ -69,15 +71,37 @@ class Work:
 class Marked:
     """What `@handles` has noted on a function."""
 
-    command: Command
+    command: AnyCommand
     transient: tuple[type[Exception], ...]
     database_only: bool
 
 
+class Mark(Protocol[PayloadType, ResponseType]):
+    """What a type checker lets `@handles(command)` stand on. What the function itself returns is kept."""
+
+    @overload
+    def __call__(
+        self, function: Callable[[PayloadType, HandlerContext], ResponseType], /
+    ) -> Callable[[PayloadType, HandlerContext], ResponseType]: ...
+    @overload
+    def __call__(
+        self, function: Callable[[PayloadType, HandlerContext], ResponseType | AnswerLater], /
+    ) -> Callable[[PayloadType, HandlerContext], ResponseType | AnswerLater]: ...
+    @overload
+    def __call__(
+        self, function: Callable[[dict[str, Any], HandlerContext], ResponseType | dict[str, Any] | AnswerLater], /
+    ) -> Callable[[dict[str, Any], HandlerContext], ResponseType | dict[str, Any] | AnswerLater]: ...
+
+
 def handles(
-    command: Command, *, transient: tuple[type[Exception], ...] = (), database_only: bool = False
-) -> Callable[[Function], Function]:
+    command: Command[PayloadType, ResponseType],
+    *,
+    transient: tuple[type[Exception], ...] = (),
+    database_only: bool = False,
+) -> Mark[PayloadType, ResponseType]:
     """Marks `handler(payload, step)` as what does a command: its name, queue, decoding and reply in one word.
+
+    A payload that is annotated with `dict` is handed over as the JSON object that came, checked all the same.
 
     Hand its module to `create_participant(handlers=[...])`. What the handler raises fails the step: a Refusal is its
     decision, anything else an error. `transient` names exceptions after which the orchestrator is to ask again by the
@@ -106,11 +130,26 @@ def marked_in(module: Any) -> list[tuple[Callable[..., Any], Marked]]:
     return [(function, getattr(function, _MARK)) for function in found]
 
 
+def refuse_contradictory_handlers(modules: Iterable[Any]) -> None:
+    """What the participant that is given these modules could not keep: see the two it calls."""
+    handlers = [(function, marked.command) for module in modules for function, marked in marked_in(module)]
+    refuse_contradictions(command for _, command in handlers)
+    refuse_disagreeing_handlers(handlers, AnswerLater)
+
+
 def work_of(function: Callable[..., Any], marked: Marked) -> Work:
     command = marked.command
+    annotation = annotation_of(function, next(iter(inspect.signature(function).parameters)))
 
     def run(payload: Any, context: HandlerContext) -> Any:
         return function(command.decode_payload(payload), context)
+
+    def run_with_dictionary(payload: Any, context: HandlerContext) -> Any:
+        command.decode_payload(payload)
+        return function(codec.decode(annotation, payload, f"payload of {command.name}"), context)
+
+    if is_dictionary(annotation) and annotation is not command.payload:
+        run = run_with_dictionary
 
     return Work(command.name, run, command.encode_response, None, marked.transient, declared=True)
 

@@ -30,7 +30,7 @@ from sagas_framework.storage.weather import is_bad_weather
 from sagas_framework.transport.celery_app import Broker
 from sagas_framework.transport.inbox import Inbox
 from sagas_framework.transport.publisher import Publisher
-from sagas_framework.vocabulary.command import Command, Failure
+from sagas_framework.vocabulary.command import AnyCommand, Failure
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Participant:
         self.app = app
         self.broker = broker
         self.engine = engine
-        self.commands: list[Command] = []
+        self.commands: list[AnyCommand] = []
         self._works: dict[str, Work] = {}
         self._publisher = Publisher(app, broker)
         self._answers = Answers(engine, lets_through=CELERY_OWN)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-import typing
 from collections.abc import Callable
-from dataclasses import is_dataclass
 from typing import Any
 
 from celery import Task
@@ -15,6 +13,7 @@ from sagas_framework.errors import DefinitionError
 from sagas_framework.participant.handlers import HandlerContext, Work, encode_undeclared
 from sagas_framework.participant.intake import mark_as_command
 from sagas_framework.participant.participant import participant_of
+from sagas_framework.participant.signatures import annotation_of
 from sagas_framework.vocabulary import codec
 
 
@@ -28,7 +27,7 @@ def saga_step_handler(
         def create_ticket(self, saga_id, payload: dict) -> dict: ...
 
     It keeps the promises of `@handles`, one command at a time and never in batches; `step_context(self)` gives the
-    HandlerContext. A payload annotated with a dataclass is decoded and validated. The reply queue that a command names
+    HandlerContext. An annotated payload is decoded and validated as that says. The reply queue that a command names
     wins over `response_queue`; with neither, nobody is answered.
     """
 
@@ -38,7 +37,7 @@ def saga_step_handler(
         @functools.wraps(function)
         def task_body(task: Task, saga_id: Any, payload: Any) -> None:
             def run(raw: Any, context: HandlerContext) -> Any:
-                decoded = raw if contract is None else codec.decode(contract, raw, f"payload of {task.name}")
+                decoded = raw if contract is Any else codec.decode(contract, raw, f"payload of {task.name}")
                 task.request.sagas_context = context
                 return function(task, saga_id, decoded)
 
@@ -56,8 +55,7 @@ def _payload_contract(function: Callable[..., Any]) -> Any:
     parameters = list(inspect.signature(function).parameters)
     if len(parameters) != 3:
         raise DefinitionError(f"handler {function.__qualname__} must take (self, saga_id, payload), not {parameters}")
-    annotation = typing.get_type_hints(function).get(parameters[2])
-    return annotation if is_dataclass(annotation) else None
+    return annotation_of(function, parameters[2])
 
 
 def step_context(task: Task) -> HandlerContext:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sagas_framework.vocabulary import json_text
 from sagas_framework.vocabulary.codec import MAX_BODY_BYTES, too_deep
-from sagas_framework.vocabulary.command import Command, Failure
+from sagas_framework.vocabulary.command import AnyCommand, Failure
 from sagas_framework.vocabulary.correlation import HEADER, Correlation
 from sagas_framework.vocabulary.identity import reply_id
 from sagas_framework.vocabulary.names import failure_task_name, success_task_name
@@ -57,7 +57,7 @@ def task_body(saga_id: Any, payload: Any) -> str:
     return json_text.dumps([[saga_id, payload], {}, _EMBED])
 
 
-def command_message(command: Command, message_id: str, payload: Any, correlation: Correlation) -> OutgoingMessage:
+def command_message(command: AnyCommand, message_id: str, payload: Any, correlation: Correlation) -> OutgoingMessage:
     return OutgoingMessage(
         queue=command.queue,
         task=command.name,

@@ -1,7 +1,8 @@
 """Payloads to JSON values and back, checked against the dataclass that the message declares.
 
-Sending is strict: what does not match, has a field too many, or would not be read, is refused before it leaves.
-Receiving checks every declared field just as strictly, but tolerates unknown ones, so that senders can move first.
+Sending is strict: what does not match, has a field too many, or would not be read as what it is, is refused before it
+leaves. Receiving checks every declared field just as strictly, but tolerates unknown ones, so that senders can move
+first.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pydantic_core import PydanticSerializationError
 from sagas_framework.errors import PayloadRefused
 from sagas_framework.vocabulary import json_text
 from sagas_framework.vocabulary.context import SagaContext
+from sagas_framework.vocabulary.sameness import unlike
 from sagas_framework.vocabulary.text import holds_nul
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -39,15 +41,18 @@ def adapter_of(contract: Any) -> TypeAdapter[Any]:
 def encode(contract: Any, value: Any, what: str) -> Any:
     """The JSON value of a payload; `what` names the message in the error."""
     try:
-        raw = adapter_of(contract).dump_json(value, warnings=False)
+        raw = adapter_of(contract).dump_json(value, warnings=False, by_alias=True)
     except PydanticSerializationError as error:
         raise PayloadRefused(what, str(error)) from error
     if len(raw) > MAX_PAYLOAD_BYTES:
         raise PayloadRefused(what, f"it is {len(raw)} bytes long; at most {MAX_PAYLOAD_BYTES} are sent")
     if holds_nul(raw.decode()):
         raise PayloadRefused(what, "it contains NUL characters, which no database text can hold")
-    _validate(contract, raw, what, extra="forbid")
-    encoded = json_text.loads(raw)
+    _refuse_what_would_be_misread(contract, raw, value, what)
+    try:
+        encoded = json_text.loads(raw)
+    except ValueError as error:
+        raise PayloadRefused(what, f"it would not be JSON: {error}") from error
     if _may_be_too_deep(raw) and too_deep([encoded]):  # as it is measured where it is read: inside its message
         raise PayloadRefused(what, f"it is nested more than {MAX_DEPTH - 1} levels deep")
     return encoded
@@ -66,6 +71,19 @@ def encode_undeclared(value: Any, what: str) -> Any:
 def decode(contract: Any, value: Any, what: str) -> Any:
     """The typed payload of a JSON value that came from outside."""
     return _validate(contract, json_text.dumps(value), what, extra="ignore")
+
+
+def _refuse_what_would_be_misread(contract: Any, raw: bytes, value: Any, what: str) -> None:
+    if contract is object:  # declared elsewhere: what reads it will say what it is
+        return
+    if isinstance(value, dict) and is_dataclass(
+        contract
+    ):  # it stands for its own JSON, and there is nothing to be like
+        _validate(contract, raw, what, extra="forbid")
+        return
+    found = unlike(value, _validate(contract, raw, what, extra="ignore"))  # as `decode` will read it
+    if found is not None:
+        raise PayloadRefused(what, str(found))
 
 
 def _validate(contract: Any, raw: bytes | str, what: str, extra: Literal["forbid", "ignore"]) -> Any:

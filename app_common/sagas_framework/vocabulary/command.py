@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import traceback as tracebacks
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Generic
+
+from typing_extensions import TypeVar
 
 from sagas_framework.errors import DefinitionError, Refusal, TransientError
 from sagas_framework.vocabulary import codec
@@ -15,19 +18,27 @@ MAX_TRACEBACK_CHARACTERS = 20_000
 MAX_MESSAGE_CHARACTERS = 2_000
 MAX_NAME_CHARACTERS = 255
 
+PayloadType = TypeVar("PayloadType")
+ResponseType = TypeVar("ResponseType", default=None)
+
 
 @dataclass(frozen=True)
-class Command:
-    """One message of a service's published language: its name, its queue, what it carries and what comes back."""
+class Command(Generic[PayloadType, ResponseType]):
+    """One message of a service's published language: its name, its queue, what it carries and what comes back.
+
+    `place` is where it was written, for errors to point at.
+    """
 
     name: str
     queue: str
-    payload: type[Any]
-    response: type[Any] | None = None
+    payload: type[PayloadType]
+    response: type[ResponseType] | None = None
     title: str = ""
     summary: str = ""
+    place: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "place", _place_of_caller())
         if not self.name or not self.queue:
             raise DefinitionError(f"a command needs a name and a queue (got {self.name!r}, {self.queue!r})")
         for role, contract in (("payload", self.payload), ("response", self.response)):
@@ -39,8 +50,9 @@ class Command:
     def encode_payload(self, value: Any) -> Any:
         return codec.encode(self.payload, value, f"payload of {self.name}")
 
-    def decode_payload(self, value: Any) -> Any:
-        return codec.decode(self.payload, value, f"payload of {self.name}")
+    def decode_payload(self, value: Any) -> PayloadType:
+        payload: PayloadType = codec.decode(self.payload, value, f"payload of {self.name}")
+        return payload
 
     def encode_response(self, value: Any) -> Any:
         if self.response is None:
@@ -52,6 +64,17 @@ class Command:
             return value
         return codec.decode(self.response, value, f"response of {self.name}")
 
+
+def _place_of_caller() -> str:
+    """The line outside the framework, and outside what makes dataclasses and generic classes, that makes a command."""
+    within = ("sagas_framework", "dataclasses", "typing")
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in within:
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+AnyCommand = Command[Any, Any]
 
 Exceptions = tuple[type[Exception], ...]
 

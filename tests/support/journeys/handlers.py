@@ -25,7 +25,7 @@ class Deed(Base):
     deed: Mapped[str] = mapped_column(String(10))
 
 
-def booking(command: Command) -> Any:
+def booking(command: Command[Any, Any]) -> Any:
     @handles(command)
     def book(payload: messages.Booking, step: HandlerContext) -> None:
         if payload.refused:
@@ -37,7 +37,7 @@ def booking(command: Command) -> Any:
     return book
 
 
-def cancelling(command: Command) -> Any:
+def cancelling(command: Command[Any, Any]) -> Any:
     @handles(command)
     def cancel(payload: messages.Booking, step: HandlerContext) -> None:
         step.session.add(Deed(saga_id=step.saga_id, thing=payload.thing, deed="undone"))

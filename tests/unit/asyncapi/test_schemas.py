@@ -99,7 +99,7 @@ def references(schema: Any) -> list[str]:
     if isinstance(schema, dict):
         if "$ref" in schema:
             assert set(schema) == {"$ref"}  # what stands beside it is not read in draft 7
-            return [schema["$ref"]]
+            return [str(schema["$ref"])]
         return [found for value in schema.values() for found in references(value)]
     return [found for value in schema for found in references(value)] if isinstance(schema, list) else []
 

@@ -94,6 +94,12 @@ def is_small(order: Order, step: StepContext) -> bool:
 
 
 def finish(order: Order, step: StepContext) -> None: ...
+
+
+def itself(order: Order, step: StepContext) -> Order:
+    return order
+
+
 def mourn(order: Order, failure: Failure, step: StepContext) -> None: ...
 
 
@@ -101,7 +107,7 @@ def builder(name: str = "Fluent") -> SagaBuilder[Order]:
     return SagaBuilder(name, response_queue="replies", data=Order)
 
 
-def begun() -> StepBuilder[Order]:
+def begun() -> StepBuilder[Order, Any]:
     return builder().step("a")
 
 
@@ -143,7 +149,7 @@ def test_both_forms_make_the_same_definition_field_by_field() -> None:
             AsyncStep("tell", NOTE, action=ask, awaited=False, compensation=send(REJECT, ask, awaited=False)),
             choice(when(is_small, include(Small)), when(is_large), otherwise=Sleep("think", 1.0), name="size"),
             parallel(SyncStep("left", action=reserve), SyncStep("right", action=reserve), fail_fast=True),
-            child_saga("child", Small, data=ask),
+            child_saga("child", Small, data=itself),
             WaitForSignal("approved", timeout_seconds=3600.0),
             AsyncStep("pay", CREATE, action=ask, kind=PIVOT),
             SyncStep("close", action=reserve, kind=RETRIABLE, retry=PATIENTLY),
@@ -178,7 +184,7 @@ def test_both_forms_make_the_same_definition_field_by_field() -> None:
         .if_then(is_large)
         .else_then(Sleep("think", 1.0))
         .add(parallel(SyncStep("left", action=reserve), SyncStep("right", action=reserve), fail_fast=True))
-        .add(child_saga("child", Small, data=ask), WaitForSignal("approved", timeout_seconds=3600.0))
+        .add(child_saga("child", Small, data=itself), WaitForSignal("approved", timeout_seconds=3600.0))
         .step("pay", kind=PIVOT)
         .invoke_participant(CREATE, ask)
         .step("close", kind=RETRIABLE, retry=PATIENTLY)
@@ -390,7 +396,7 @@ def of_another_saga(context: SagaContext, step: StepContext) -> None: ...
 
 def test_mypy_checks_the_callbacks_of_a_saga_with_typed_data() -> None:
     step = builder().step("a", kind=COMPENSATABLE)
-    assert_type(step.invoke_participant(CREATE, ask), StepBuilder[Order])
+    assert_type(step.invoke_participant(CREATE, ask), StepBuilder[Order, Ticket])
     assert_type(step.commit(finish), type[Saga[Order]])
     untyped = SagaBuilder("Untyped", response_queue="replies", data=SagaContext)
     assert_type(untyped.step("a").local(of_another_saga).commit(), type[Saga[SagaContext]])

@@ -38,7 +38,7 @@ class Payload:
     """What only a message carries."""
 
 
-def work(*arguments: Any) -> None:
+def work(*arguments: Any) -> Any:
     """What a step does."""
 
 
@@ -235,6 +235,6 @@ def test_a_compensation_that_builds_a_payload_nobody_would_send_is_refused() -> 
     def payload_to_undo(data: Data, step: object) -> Payload:
         return Payload()
 
-    steps = [SyncStep("reserve", action=lambda data, step: None, compensation=payload_to_undo)]
+    steps = [SyncStep("reserve", action=lambda data, step: None, compensation=payload_to_undo)]  # type: ignore[misc]
     with pytest.raises(DefinitionError, match=r"write compensation=send\(command, function\)"):
         compile_saga(saga_of(*steps))

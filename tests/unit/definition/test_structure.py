@@ -61,7 +61,7 @@ def choosing(*steps: Any, **more: Any) -> Any:
         (lambda: when("yes", local("a")), "the condition of when"),  # type: ignore[arg-type]
         (lambda: choice(when(work, local("a")), when(work, local("b"))), "one name twice"),
         (lambda: choice(when(work, local("a"), label="otherwise")), "one name twice \\(or 'otherwise'\\)"),
-        (lambda: include(local("a")), "takes a saga class"),  # type: ignore[arg-type]
+        (lambda: include(local("a")), "takes a saga class"),  # type: ignore[call-overload]
         (lambda: WaitForSignal(""), "needs a name"),
         (lambda: WaitForSignal("a", payload=int), "payload must be a dataclass"),
         (lambda: WaitForSignal("a", timeout_seconds=0.0), "timeout_seconds must be a positive"),

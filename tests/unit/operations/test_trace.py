@@ -27,7 +27,7 @@ def cancel_insurance(trip: Trip, step: StepContext) -> None:
     return None
 
 
-def command(name: str) -> Command:
+def command(name: str) -> Command[Trip, None]:
     return Command(f"trips.{name}", queue="trips.commands", payload=Trip)
 
 

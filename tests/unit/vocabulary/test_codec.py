@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ConfigDict
 
 from sagas_framework.errors import PayloadRefused
 from sagas_framework.transport.wire import Unreadable, read_arguments
@@ -60,6 +61,24 @@ def test_what_is_sent_comes_back_as_it_was(order: Order) -> None:
 def test_what_does_not_match_or_cannot_be_read_is_refused_where_it_is_sent(value: Any, named: str) -> None:
     with pytest.raises(PayloadRefused, match=named):
         codec.encode(Order, value, "order")
+
+
+def test_a_dictionary_may_stand_for_the_dataclass_that_is_declared_and_says_what_its_json_says() -> None:
+    encoded = codec.encode(Order, {"order_id": 1, "lines": [{"dish": "soup"}]}, "order")
+    assert codec.decode(Order, encoded, "order") == Order(1, [Line("soup")])
+
+
+@dataclass
+class Measured:
+    """Its writer writes Infinity, which Python's JSON knows and nobody else's."""
+
+    __pydantic_config__ = ConfigDict(ser_json_inf_nan="constants")
+    it: float
+
+
+def test_what_is_no_json_is_refused_whatever_its_class_says() -> None:
+    with pytest.raises(PayloadRefused, match="order: it would not be JSON"):
+        codec.encode(Measured, Measured(float("inf")), "order")
 
 
 def test_a_payload_that_contains_itself_is_refused() -> None:

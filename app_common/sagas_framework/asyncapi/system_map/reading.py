@@ -12,8 +12,9 @@ from typing import Any
 
 from sagas_framework.asyncapi.document import Document
 from sagas_framework.asyncapi.references import last_part, mapping, target_of
-from sagas_framework.asyncapi.system_map.agreement import agree
+from sagas_framework.asyncapi.schema_changes import Comparison
 from sagas_framework.asyncapi.system_map.model import UNKNOWN_QUEUE, Flow, Message, Service, SystemMap, in_short
+from sagas_framework.errors import ConfigurationError
 from sagas_framework.vocabulary.text import printable
 
 
@@ -63,8 +64,13 @@ def _met(sent: Sequence[_End], received: Sequence[_End]) -> Iterator[tuple[_End,
 
 
 def _disputes(sender: _End, receiver: _End) -> Iterator[str]:
+    comparison = Comparison(sender.document, receiver.document)
+
     def differ(ours: object, theirs: object) -> bool:
-        return not agree(ours, sender.document, theirs, receiver.document)
+        try:
+            return bool(comparison.changes(ours, theirs))
+        except ConfigurationError:  # a reference that leads nowhere, or into another file
+            return ours != theirs
 
     if differ(sender.payload, receiver.payload):
         yield "its receiver describes another payload"

@@ -1,0 +1,131 @@
+"""What all messages of an application must agree on, looked at once, at start.
+
+Two declarations of one message are no mistake as long as they say the same: the same file may be imported under two
+names, and a service may write down for itself what another one takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from sagas_framework.errors import ContradictoryMessages
+from sagas_framework.vocabulary import codec
+from sagas_framework.vocabulary.command import AnyCommand
+from sagas_framework.vocabulary.names import (
+    failure_task_name,
+    run_child_task_name,
+    success_task_name,
+    undo_child_task_name,
+)
+from sagas_framework.vocabulary.usable import nodes_of, refuse_unusable
+
+TO_ITSELF = (run_child_task_name(""), undo_child_task_name(""))
+"""How the names of those commands begin that an orchestrator sends to its own reply queue."""
+
+
+def refuse_contradictions(
+    commands: Iterable[AnyCommand],
+    *,
+    reply_queues: Mapping[str, str] | None = None,
+    data: Mapping[str, Any] | None = None,
+) -> None:
+    """`commands`: all that an application takes and sends. `reply_queues`: the queues on which it waits for replies,
+    and who does (`saga 'CreateOrderSaga'`). `data`: what else it stores or takes as JSON, by what that is (`data of
+    saga 'CreateOrderSaga'`).
+
+    Raises ContradictoryMessages or UnusableContract.
+    """
+    commands = list(commands)
+    contracts = [*_contracts_of(commands), *(data or {}).items()]
+    for what, contract in contracts:
+        refuse_unusable(contract, what)
+    _refuse_two_of_a_name(commands)
+    _refuse_names_of_replies(commands)
+    _refuse_shared_queues(commands, reply_queues or {})
+    _refuse_two_classes_of_a_name(contracts)
+
+
+def _contracts_of(commands: Iterable[AnyCommand]) -> Iterator[tuple[str, Any]]:
+    for command in commands:
+        for role, contract in (("payload", command.payload), ("response", command.response)):
+            if contract is not None:
+                yield f"{role} of {command.name!r} ({command.place})", contract
+
+
+# ---- contradictions -------------------------------------------------------------------------------------------------
+
+
+def _refuse_two_of_a_name(commands: Iterable[AnyCommand]) -> None:
+    first_of: dict[str, AnyCommand] = {}
+    for command in commands:
+        first = first_of.setdefault(command.name, command)
+        if first == command:
+            continue
+        differences = [f"queue {first.queue!r} / {command.queue!r}"] if first.queue != command.queue else []
+        for role in ("payload", "response"):
+            one, other = getattr(first, role), getattr(command, role)
+            if content_of(one) != content_of(other):
+                differences.append(f"{role} {_name_of(one)} / {_name_of(other)}")
+        if differences:
+            raise ContradictoryMessages(
+                f"the command {command.name!r} is declared at {first.place} and, differently, at {command.place}: "
+                f"{', '.join(differences)}. Declare it once and import it, or give one of the two another name"
+            )
+
+
+def _refuse_names_of_replies(commands: Iterable[AnyCommand]) -> None:
+    by_name = {command.name: command for command in commands}
+    for name, command in by_name.items():
+        for reply in (success_task_name(name), failure_task_name(name)):
+            if reply in by_name:
+                raise ContradictoryMessages(
+                    f"the command {reply!r} ({by_name[reply].place}) is called like a reply to {name!r} "
+                    f"({command.place}): who receives it could not tell the two apart. Give it another name"
+                )
+
+
+def _refuse_shared_queues(commands: Iterable[AnyCommand], reply_queues: Mapping[str, str]) -> None:
+    for command in commands:
+        if command.queue in reply_queues and not command.name.startswith(TO_ITSELF):
+            raise ContradictoryMessages(
+                f"the queue {command.queue!r} is the reply queue of {reply_queues[command.queue]}, and the command "
+                f"{command.name!r} ({command.place}) is sent to it: whichever worker takes it would throw away what is "
+                "meant for the other. Give replies a queue of their own"
+            )
+
+
+def _refuse_two_classes_of_a_name(contracts: Iterable[tuple[str, Any]]) -> None:
+    first_of: dict[str, tuple[Any, str]] = {}
+    for what, contract in contracts:
+        for _, node in nodes_of(contract):
+            if node.get("type") != "dataclass":
+                continue
+            first, where = first_of.setdefault(_name_of(node["cls"]), (node["cls"], what))
+            if first is not node["cls"] and content_of(first) != content_of(node["cls"]):
+                raise ContradictoryMessages(
+                    f"two different classes are called {_name_of(first)}: one in the {where}, the other in the {what}. "
+                    "Give one of them another name, or import its module once only"
+                )
+
+
+def _name_of(contract: Any) -> str:
+    return "None" if contract is None else f"{contract.__module__}.{contract.__qualname__}"
+
+
+@cache
+def content_of(contract: Any) -> Any:
+    """What JSON it stands for, whatever it is called: its JSON Schema without titles and descriptions."""
+    return None if contract is None else _without_words(codec.adapter_of(contract).json_schema())
+
+
+def _without_words(schema: Any, names: bool = False) -> Any:
+    """`names`: the keys are the names of fields, not JSON Schema's own."""
+    if isinstance(schema, dict):
+        return {
+            key: _without_words(value, names=not names and key in ("properties", "$defs"))
+            for key, value in schema.items()
+            if names or key not in ("title", "description")
+        }
+    return [_without_words(value) for value in schema] if isinstance(schema, list) else schema

@@ -1,0 +1,114 @@
+"""`sagas asyncapi validate` and `diff` as they are typed: what they print, and how they exit."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from local_stack.plan import CHECKOUT
+from sagas_framework.cli.main import commands
+
+KEPT = CHECKOUT / "docs" / "asyncapi" / "restaurant_service.yaml"
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(commands, ["asyncapi", *map(str, arguments)], prog_name="sagas")
+
+
+@pytest.fixture
+def changed(tmp_path: Path) -> Path:
+    """The restaurant's document with a field more."""
+    document = yaml.safe_load(KEPT.read_text())
+    schema = document["components"]["schemas"]["CreateTicketPayload"]
+    schema["properties"]["table"] = {"type": "integer"}
+    schema["required"] = [*schema["required"], "table"]
+    path = tmp_path / "restaurant.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def test_a_breakage_exits_with_1_and_what_only_adds_with_0(changed: Path) -> None:
+    broken = run("diff", KEPT, changed)
+    assert broken.exit_code == 1
+    assert "breakage  restaurant_service.create_ticket payload.table: is a new required field" in broken.stdout
+    assert "add it with a default" in broken.stdout
+    assert broken.stdout.splitlines()[-1] == "1 breakage, 0 additions, 0 notes"
+    changed.write_text(changed.read_text().replace("      - table\n", ""))
+    added = run("diff", KEPT, changed)
+    assert added.exit_code == 0, added.output
+    assert added.stdout.splitlines()[-1] == "0 breakages, 1 addition, 0 notes"
+
+
+def test_a_document_compared_with_itself_has_no_difference() -> None:
+    result = run("diff", KEPT, KEPT)
+    assert (result.exit_code, result.stdout) == (0, "no difference\n")
+
+
+def test_an_example_that_lies_is_an_error(changed: Path) -> None:
+    fine = run("validate", KEPT)
+    assert (fine.exit_code, fine.stdout) == (0, f"{KEPT}: fine\n")
+    result = run("validate", KEPT, changed)
+    assert result.exit_code == 1
+    first, second, problem = result.stdout.splitlines()
+    assert (first, second) == (f"{KEPT}: fine", f"{changed}: 1 problem")
+    assert "restaurant_service.create_ticket example 1 payload[0][1]: 'table' is a required property" in problem
+    assert problem.endswith("(jsonschema)")
+
+
+def test_a_warning_is_told_and_is_no_failure(tmp_path: Path) -> None:
+    document = yaml.safe_load(KEPT.read_text())
+    document["channels"]["restaurant_service.create_ticket"]["address"] = "restaurant_service.create_ticket"
+    path = tmp_path / "restaurant.yaml"
+    path.write_text(yaml.safe_dump(document))
+    result = run("validate", path)
+    assert result.exit_code == 0
+    assert "  warning " in result.stdout
+
+
+def test_a_document_that_cannot_be_compared_says_how_to_find_out_where(changed: Path) -> None:
+    changed.write_text(changed.read_text().replace("schemas/SagaId", "schemas/Nothing"))
+    result = run("diff", KEPT, changed)
+    assert result.exit_code == 1
+    assert "leads nowhere" in result.stderr
+    assert result.stderr.endswith(f"`sagas asyncapi validate {KEPT} {changed}` says where\n")
+    assert "#/components/messages/" in run("validate", changed).stdout
+
+
+def test_signs_that_a_terminal_obeys_are_not_printed(changed: Path, tmp_path: Path) -> None:
+    document = yaml.safe_load(changed.read_text())
+    document["components"]["schemas"]["CreateTicketPayload"]["properties"]["\x1b[31mred"] = {"type": "string"}
+    changed.write_text(yaml.safe_dump(document))
+    for result in (run("diff", KEPT, changed), run("validate", changed)):
+        assert "\x1b" not in result.output
+
+
+@pytest.mark.parametrize("arguments", [("diff",), ("diff", "only_one.yaml"), ("validate",), ("diff", "a", "b", "c")])
+def test_a_wrong_command_line_exits_with_2(arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["diff", "validate"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"\xff\xfe", "is no YAML"),
+        (b"{", "is no YAML"),
+        (b"- a list", "is no document of AsyncAPI 3"),
+        (b"asyncapi: 2.6.0", "is no document of AsyncAPI 3"),
+        (b"asyncapi: 3.0.0\na: &a [x]\nb: [*a, *a]", "it uses aliases"),
+    ],
+)
+def test_what_is_no_document_is_one_clear_line(tmp_path: Path, command: str, content: bytes | None, said: str) -> None:
+    path = tmp_path / "document.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    result = run(command, *([path, KEPT] if command == "diff" else [path]))
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1
+    assert str(path) in result.stderr
+    assert said in result.stderr
