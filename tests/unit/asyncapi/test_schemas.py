@@ -82,7 +82,8 @@ class Failure:
 
 def of(contract: Any, name: str = "Called", **more: Any) -> dict[str, Any]:
     """A class's own component."""
-    return components({contract: name}, **more)[name]
+    schema: dict[str, Any] = components({contract: name}, **more)[name]
+    return schema
 
 
 def components(called: dict[Any, str], **more: Any) -> dict[str, Any]:
@@ -201,6 +202,16 @@ def test_a_class_gets_no_name_that_is_taken() -> None:
     name = reference.rpartition("/")[2]
     assert name != "Failure"
     assert set(found[name]["properties"]) == {"code"}
+
+
+def test_values_in_a_schema_stay_as_they_are() -> None:
+    value = {"title": "A", "discriminator": "B", "prefixItems": [1]}
+
+    @dataclass
+    class Shelf:
+        book: Annotated[dict[str, Any], Field(examples=[value])]
+
+    assert of(Shelf)["properties"]["book"]["examples"] == [value]
 
 
 @pytest.mark.parametrize("contract", [dict, SagaContext])

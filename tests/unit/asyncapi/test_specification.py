@@ -27,6 +27,7 @@ from sagas_framework import (
 from sagas_framework.asyncapi import Specification
 from sagas_framework.asyncapi.document import Document
 from sagas_framework.vocabulary.correlation import Correlation
+from tests.unit.asyncapi import same_name_message
 
 
 @dataclass
@@ -150,6 +151,19 @@ def test_a_success_without_a_response_is_null_and_one_with_a_response_is_of_its_
     assert payloads["kitchen.cook.response.success"] == {"$ref": "#/components/schemas/Cooked"}
     assert payloads["kitchen.throw_away.response.success"] == {"type": "null"}
     assert payloads["kitchen.cook.response.failure"] == {"$ref": "#/components/schemas/Failure"}
+
+
+def test_a_class_that_two_commands_share_is_called_after_the_first() -> None:
+    commands = [Command(f"depot.{name}", "depot.commands", same_name_message.Payload) for name in ("pack", "unpack")]
+    schemas = document_of(participant(cook=cook), takes=commands)["components"]["schemas"]
+    assert "PackPayload" in schemas
+    assert "UnpackPayload" not in schemas
+
+
+def test_a_binding_that_says_nothing_but_that_it_is_there_is_written() -> None:
+    document = document_of(participant(cook=cook))
+    assert document["channels"][COOK.name]["bindings"]["redis"] == {}
+    assert document["operations"][COOK.name]["bindings"]["redis"] == {}
 
 
 # ---- what an orchestrator sends --------------------------------------------------------------------------------------
