@@ -114,7 +114,7 @@ def test_three_orchestrators_on_one_reply_queue_never_advance_a_saga_twice(syste
         ("{not json", "not JSON"),
         ("[1, 2, 3]", "arguments are not"),
         (json.dumps([["no-id-of-ours", None], {}, {}]), "not a saga id"),
-        (json.dumps([[str(uuid.uuid4()), None], {}, {}]), "does not say which command"),
+        (json.dumps([["7d444840-9dc0-41d1-b245-5ffdce74fad2", None], {}, {}]), "does not say which command"),
         ("[[" + "[" * 500 + "]" * 500 + ", 1], {}, {}]", "too deeply"),
     ],
 )
