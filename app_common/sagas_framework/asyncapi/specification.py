@@ -26,6 +26,7 @@ from sagas_framework.orchestrator.orchestrator import Orchestrator
 from sagas_framework.participant.participant import Participant
 from sagas_framework.transport.celery_app import Broker
 from sagas_framework.vocabulary.command import AnyCommand
+from sagas_framework.vocabulary.contracts import refuse_contradictions
 
 _SOME_ORCHESTRATOR = "some_orchestrator"
 _REPLY_QUEUE = "$message.header#/sagas/reply_queue"
@@ -47,10 +48,15 @@ class Specification:
     description: str
     takes: Sequence[AnyCommand] = ()
 
+    def __post_init__(self) -> None:
+        exchanges = self._exchanges()
+        awaited = {queue: f"{self.title}'s sagas" for exchange in exchanges for queue in exchange.reply_queues}
+        refuse_contradictions([exchange.command for exchange in exchanges], reply_queues=awaited)
+
     def document(self, broker: Broker | None = None) -> Document:
         """`broker`: the server to tell of, instead of the one that is configured."""
         told_of = broker or self.application.broker
-        exchanges = sorted(exchanges_of(self.application, self.takes), key=lambda exchange: exchange.command.name)
+        exchanges = self._exchanges()
         orchestrates = isinstance(self.application, Orchestrator)
         messages = Messages([exchange.command for exchange in exchanges])
         drafts = _Operations(messages, told_of, self.application.name if orchestrates else _SOME_ORCHESTRATOR)
@@ -69,6 +75,9 @@ class Specification:
 
     def yaml(self) -> str:
         return to_yaml(self.document())
+
+    def _exchanges(self) -> list[Exchange]:
+        return sorted(exchanges_of(self.application, self.takes), key=lambda exchange: exchange.command.name)
 
 
 class _Operations:

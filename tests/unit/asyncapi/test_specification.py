@@ -26,6 +26,7 @@ from sagas_framework import (
 )
 from sagas_framework.asyncapi import Specification
 from sagas_framework.asyncapi.document import Document
+from sagas_framework.errors import ContradictoryMessages
 from sagas_framework.vocabulary.correlation import Correlation
 from tests.unit.asyncapi import same_name_message
 
@@ -141,6 +142,14 @@ def test_the_words_of_a_message_file_are_in_the_document() -> None:
 def test_commands_of_tasks_that_the_application_declares_itself_are_told_by_takes() -> None:
     document = document_of(participant(cook=cook), takes=[THROW_AWAY])
     assert list(document["operations"]) == [COOK.name, THROW_AWAY.name]
+
+
+def test_what_contradicts_what_the_wiring_takes_is_refused_where_the_document_is_declared() -> None:
+    other = Command(COOK.name, "another.queue", Meal, Cooked)
+    with pytest.raises(ContradictoryMessages) as refused:
+        document_of(participant(cook=cook), takes=[other])
+    assert COOK.place in str(refused.value)
+    assert other.place in str(refused.value)
 
 
 def test_a_success_without_a_response_is_null_and_one_with_a_response_is_of_its_class() -> None:
