@@ -10,6 +10,7 @@ SOURCES = [
     CHECKOUT / "order_service" / "create_order_saga.py",
     CHECKOUT / "order_service" / "launches.py",
     CHECKOUT / "order_service" / "worker.py",
+    CHECKOUT / "restaurant_service" / "asyncapi_specification.py",
     CHECKOUT / "restaurant_service" / "handlers.py",
     CHECKOUT / "restaurant_service" / "worker.py",
 ]

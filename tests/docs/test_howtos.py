@@ -215,3 +215,8 @@ def test_the_manager_of_the_howto_may_say_no_but_not_after_the_saga_has_turned_b
     handed_to(office, Direction.COMPENSATION)
     with pytest.raises(AnswerRefused), office.participant.sessions.begin() as session:
         office.participant.answer(token, office.Approval("Ann"), session=session)
+
+
+def test_the_module_of_publish_contracts_is_the_restaurants_own() -> None:
+    (block,) = python_blocks("publish-contracts.md")
+    assert block == (CHECKOUT / "restaurant_service" / "asyncapi_specification.py").read_text()
