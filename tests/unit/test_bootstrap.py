@@ -1,5 +1,6 @@
 """What is wired wrongly is refused while it is wired, with the names of what does not fit."""
 
+import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from sagas_framework import (
     create_orchestrator,
     create_participant,
     handles,
+    saga_step_handler,
     send,
 )
 from sagas_framework.definition.saga import Saga
@@ -126,3 +128,40 @@ def test_an_orchestrator_may_send_itself_its_children() -> None:
 def test_an_orchestrator_with_data_that_cannot_travel_does_not_start(saga: type[Saga[Any]], what: str) -> None:
     with pytest.raises(UnusableContract, match=what):
         start(saga)
+
+
+# ---- tasks of the long form -----------------------------------------------------------------------------------------
+
+
+def place_in(function: Callable[..., Any]) -> str:
+    code = inspect.unwrap(function).__code__
+    return f"{code.co_filename}:{code.co_firstlineno}"
+
+
+@saga_step_handler()
+def create_ticket(self: Any, saga_id: str, payload: dict[str, Any]) -> None: ...
+
+
+@saga_step_handler()
+def create_ticket_again(self: Any, saga_id: str, payload: dict[str, Any]) -> None: ...
+
+
+def test_two_functions_of_the_long_form_for_one_task_are_refused_with_both_places() -> None:
+    app = create_participant("bar", broker="memory://", database_url=None, queue="bar.commands").app
+    app.task(bind=True, name="bar.create_ticket")(create_ticket)
+    app.task(bind=True, name="bar.create_ticket")(create_ticket)  # the same once more
+    with pytest.raises(ContradictoryMessages) as refused:
+        app.task(bind=True, name="bar.create_ticket")(create_ticket_again)
+    assert place_in(create_ticket) in str(refused.value)
+    assert place_in(create_ticket_again) in str(refused.value)
+
+
+@pytest.mark.parametrize("database_url", [None, "sqlite://"], ids=["one at a time", "in batches"])
+def test_the_long_form_for_a_command_that_has_a_handler_is_refused_with_both_places(database_url: str | None) -> None:
+    app = create_participant(
+        "r", broker="memory://", database_url=database_url, queue="restaurant_service.commands", handlers=[handlers]
+    ).app
+    with pytest.raises(ContradictoryMessages) as refused:
+        app.task(bind=True, name="restaurant_service.create_ticket")(create_ticket)
+    assert place_in(handlers.create_ticket) in str(refused.value)
+    assert place_in(create_ticket) in str(refused.value)

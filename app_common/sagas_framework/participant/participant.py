@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import update_wrapper
 from types import ModuleType
 from typing import Any
 
@@ -85,7 +86,7 @@ class Participant:
         inbox = Inbox(CommandBatches(self.engine, self._publisher, self._works).handle)
         for module in modules:
             for function, marked in marked_in(module):
-                inbox.register(self.app, self._work_of(function, marked).task, function.__doc__)
+                inbox.register(self.app, self._work_of(function, marked).task, function)
 
     def _work_of(self, function: Callable[..., Any], marked: Marked) -> Work:
         work = work_of(function, marked)
@@ -97,7 +98,7 @@ class Participant:
         def task_body(task: Task, saga_id: Any, payload: Any) -> None:
             self.perform(task, saga_id, payload, work)
 
-        task_body.__doc__ = function.__doc__
+        update_wrapper(task_body, function, assigned=("__doc__",), updated=())
         mark_as_command(task_body)
         self.app.task(bind=True, shared=False, name=work.task)(task_body)
 

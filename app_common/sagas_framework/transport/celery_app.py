@@ -12,6 +12,7 @@ from celery import Celery, signals
 from kombu import Exchange, Queue
 
 from sagas_framework.errors import ConfigurationError
+from sagas_framework.transport.strict_app import StrictApp
 
 BATCH_PREFETCH = 200
 HANDLER_THREADS = 4
@@ -104,7 +105,7 @@ def _confirms(url: str) -> bool:
 
 def create_celery_app(name: str, broker: Broker, queues: Iterable[str], *, batches: bool) -> Celery:
     """`batches`: the worker gathers messages into batches on its own loop; otherwise threads run handlers."""
-    app = Celery(name, broker=broker.url, set_as_current=False)
+    app = StrictApp(name, broker=broker.url, set_as_current=False)
     app.conf.update(
         _DURABLE,
         broker_transport_options=broker.transport_options(),

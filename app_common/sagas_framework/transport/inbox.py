@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
+from functools import update_wrapper
 from typing import Any
 
 from celery import Celery
@@ -52,10 +53,16 @@ class Inbox:
         self._not_before = 0.0
         self._backoff_seconds = FIRST_BACKOFF_SECONDS
 
-    def register(self, app: Celery, name: str, doc: str | None = None) -> None:
-        """Makes a task of the app whose messages come here."""
-        task = app.task(name=name, shared=False, Strategy=self.strategy)(_gathered)
-        task.__doc__ = doc
+    def register(self, app: Celery, name: str, handler: Callable[..., Any] | None = None) -> None:
+        """Makes a task of the app whose messages come here, to be handed to what `handler` is a part of."""
+
+        def gathered(saga_id: str, payload: Any) -> None:
+            """The Strategy takes the message before Celery would call this."""
+            raise NotImplementedError("these messages are gathered by a worker of the framework, not called")
+
+        if handler is not None:
+            update_wrapper(gathered, handler, assigned=("__doc__",), updated=())
+        app.task(name=name, shared=False, Strategy=self.strategy)(gathered)
 
     def strategy(self, task: Any, app: Any, consumer: Any) -> Callable[..., None]:
         """Celery's Task.Strategy: called for each task whenever the consumer (re)starts."""
@@ -124,11 +131,6 @@ class Inbox:
         if feed is self._feed:  # else they are void, like the buffer's
             self._buffer += held  # behind the others: whoever waits for a lock holds up nobody
             self._tick()
-
-
-def _gathered(saga_id: str, payload: Any) -> None:
-    """The body of every such task; its Strategy takes the message before Celery would call this."""
-    raise NotImplementedError("these messages are gathered by a worker of the framework, not called")
 
 
 def _worker_is_stopping() -> bool:
