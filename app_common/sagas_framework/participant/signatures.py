@@ -26,12 +26,16 @@ def refuse_disagreeing_handlers(handlers: Iterable[tuple[Handler, AnyCommand]], 
                 f"the command {command.name!r} has two handlers, {place_of(first)} and {place_of(function)}: only one "
                 "of them would be called. Drop one, or give it another command"
             )
-        _refuse_other_payload(function, command)
-        _refuse_other_response(function, command, no_answer_yet)
+        refuse_disagreement(function, next(iter(inspect.signature(function).parameters)), command, no_answer_yet)
 
 
-def _refuse_other_payload(function: Handler, command: AnyCommand) -> None:
-    parameter = next(iter(inspect.signature(function).parameters))
+def refuse_disagreement(function: Handler, payload: str, command: AnyCommand, no_answer_yet: type[Any]) -> None:
+    """`payload`: the parameter that is given it."""
+    _refuse_other_payload(function, payload, command)
+    _refuse_other_response(function, command, no_answer_yet)
+
+
+def _refuse_other_payload(function: Handler, parameter: str, command: AnyCommand) -> None:
     annotation = annotation_of(function, parameter)
     if is_dictionary(annotation):
         refuse_unusable(annotation, f"{parameter!r} of handler {place_of(function)}")
