@@ -242,7 +242,7 @@ def test_the_page_alone_leads_to_no_contracts_that_nobody_serves(
     assert "Contracts" not in alone.get("/").text
     monkeypatch.setenv("CONSUMER_SERVICE_DOCS_PORT", "9082")
     beside_one = create_web_app(orchestrator, docs_ports=settings.from_environment().docs_ports).test_client()
-    assert ":9082/\">Consumer service</a>" in beside_one.get("/").text
+    assert ':9082/">Consumer service</a>' in beside_one.get("/").text
     assert "Order service</a>" not in beside_one.get("/").text
 
 
