@@ -24,6 +24,7 @@ from flask.testing import FlaskClient
 
 from local_stack.plan import BUNDLE, CHECKOUT, SERVICES
 from sagas_framework.asyncapi import pages
+from sagas_framework.asyncapi.pages import site
 from sagas_framework.asyncapi.pages.site import Service, create_site
 from sagas_framework.asyncapi.pages.viewer import INTEGRITY, PACKAGE, VERSION, Viewer
 from sagas_framework.asyncapi.pages.words import limits_of, words_for
@@ -223,6 +224,17 @@ def test_the_map_shows_all_documents_of_the_process_as_picture_and_as_text() -> 
     assert '<img src="/map.svg"' in shown
     for service in services:
         assert service.title in picture.text and service.title in shown
+
+
+@pytest.mark.parametrize(("path", "drawn_by"), [("/map", "to_text"), ("/map.svg", "to_svg")])
+def test_the_map_is_drawn_once_however_often_it_is_looked_at(
+    path: str, drawn_by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(site, drawn_by, lambda documents: drawn.append(documents) or "the map")
+    page = page_of({})
+    assert "the map" in page.get(path).text and "the map" in page.get(path).text
+    assert len(drawn) == 1
 
 
 def test_pages_run_their_own_files_only(tmp_path: Path) -> None:
