@@ -14,6 +14,7 @@ from html.parser import HTMLParser
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import unquote
 from urllib.request import urlopen
 
@@ -230,11 +231,11 @@ def test_the_map_shows_all_documents_of_the_process_as_picture_and_as_text() -> 
 def test_the_map_is_drawn_once_however_often_it_is_looked_at(
     path: str, drawn_by: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn: list[Any] = []
-    monkeypatch.setattr(site, drawn_by, lambda documents: drawn.append(documents) or "the map")
+    drawing = Mock(return_value="the map")
+    monkeypatch.setattr(site, drawn_by, drawing)
     page = page_of({})
     assert "the map" in page.get(path).text and "the map" in page.get(path).text
-    assert len(drawn) == 1
+    drawing.assert_called_once()
 
 
 def test_pages_run_their_own_files_only(tmp_path: Path) -> None:

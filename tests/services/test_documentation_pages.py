@@ -98,7 +98,7 @@ def shown(browser: Browser, addresses: dict[str, str]) -> Iterator[dict[str, Sho
 def kinds_of_operations(viewer_bundle: Path) -> Iterator[str]:
     """A document with all four: with and without a reply."""
     channel = {"$ref": "#/channels/c"}
-    operations = {
+    operations: dict[str, dict[str, Any]] = {
         "told": {"action": "receive"},
         "asked": {"action": "receive", "reply": {"channel": channel}},
         "tells": {"action": "send"},
