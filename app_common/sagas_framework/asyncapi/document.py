@@ -110,10 +110,11 @@ def _operation(operation: Operation) -> dict[str, Any]:
 
 def _reply(reply: OperationReply) -> dict[str, Any]:
     where = {"address": {"location": reply.address}} if reply.address else {}
-    channel = _channel_ref(reply.channel)
     # All that the channel has: the component that draws documents shows only what is named.
-    messages = [{"$ref": f"{channel['$ref']}/messages/{message.name}"} for message in reply.messages]
-    return {**where, "channel": channel, "messages": messages}
+    messages = [
+        {"$ref": pointer("channels", reply.channel.key, "messages", message.name)} for message in reply.messages
+    ]
+    return {**where, "channel": _channel_ref(reply.channel), "messages": messages}
 
 
 def _channel_ref(channel: Channel) -> dict[str, str]:
