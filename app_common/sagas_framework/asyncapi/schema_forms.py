@@ -49,7 +49,7 @@ _ANNOTATIONS = ("title", "description", "default", "examples", "deprecated", "re
 _ASIDE = ("$schema", "$id", "$comment", "definitions", "$defs", "discriminator")
 _ZERO_SAYS_NOTHING = ("minLength", "minItems", "minProperties", "uniqueItems")
 FIELDS = ("properties", "required", "additionalProperties")
-_FIELDS_AND_PATTERNS = (*FIELDS, "patternProperties")
+_FIELDS_AND_PATTERNS = (*FIELDS, "patternProperties")  # patterns are compared as a whole, like what is unknown
 ITEMS = ("items", "prefixItems", "additionalItems")
 _UNORDERED = ("required", "enum", "type", "anyOf", "oneOf", "allOf")
 
