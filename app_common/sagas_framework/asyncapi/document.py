@@ -111,9 +111,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
 def _reply(reply: OperationReply) -> dict[str, Any]:
     where = {"address": {"location": reply.address}} if reply.address else {}
     # All that the channel has: the component that draws documents shows only what is named.
-    messages = [
-        {"$ref": pointer("channels", reply.channel.key, "messages", message.name)} for message in reply.messages
-    ]
+    messages = [{"$ref": pointer("channels", reply.channel.key, "messages", name)} for name in reply.channel.messages]
     return {**where, "channel": _channel_ref(reply.channel), "messages": messages}
 
 
