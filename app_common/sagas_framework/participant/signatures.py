@@ -8,7 +8,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from sagas_framework.errors import ContradictoryMessages
-from sagas_framework.vocabulary.annotations import resolved
+from sagas_framework.vocabulary.annotations import annotation_in
 from sagas_framework.vocabulary.command import AnyCommand
 from sagas_framework.vocabulary.usable import refuse_unusable
 
@@ -61,7 +61,7 @@ def _refuse_other_response(function: Handler, command: AnyCommand, no_answer_yet
 def annotation_of(function: Handler, parameter: str) -> Any:
     """Any, where there is none or it cannot be told."""
     function = inspect.unwrap(function)
-    return resolved(getattr(function, "__annotations__", {}).get(parameter, Any), function.__globals__)
+    return annotation_in(getattr(function, "__annotations__", {}).get(parameter, Any), function.__globals__)
 
 
 def is_dictionary(annotation: Any) -> bool:

@@ -195,6 +195,7 @@ SCHEMAS: dict[str, list[tuple[Any, Any]]] = {
         ({"not": {"const": {"title": "a"}}}, {"not": {"const": {"title": "b"}}}),
         (A, closed(A, TEXT)),
         ({"type": "object", "x-harmless": 1, "someday": 1}, {"type": "object", "someday": 2}),
+        ({**A, "patternProperties": {"x": TEXT}}, {**A, "patternProperties": {"x": INTEGER}}),
         ({**A, "patternProperties": {"x": TEXT}}, {**obj("a", a=INTEGER, x=INTEGER), "patternProperties": {"x": TEXT}}),
     ],
     "another default": [(obj(a={**INTEGER, "default": 1}), obj(a={**INTEGER, "default": 2}))],

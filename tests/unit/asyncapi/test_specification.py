@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from types import ModuleType
 from typing import Any
 
@@ -27,6 +27,7 @@ from sagas_framework import (
 )
 from sagas_framework.asyncapi import Specification
 from sagas_framework.asyncapi.document import Document
+from sagas_framework.asyncapi.references import references, target
 from sagas_framework.errors import ConfigurationError
 from sagas_framework.vocabulary.command import AnyCommand
 from sagas_framework.vocabulary.correlation import Correlation
@@ -200,6 +201,17 @@ def test_a_class_that_two_commands_share_is_called_after_the_first() -> None:
     schemas = document_of(with_tasks(participant(cook=cook), *commands))["components"]["schemas"]
     assert "PackPayload" in schemas
     assert "UnpackPayload" not in schemas
+
+
+def test_what_a_reference_must_escape_may_be_in_a_name() -> None:
+    odd = Command("kitchen/cook~1 50% æ", "kitchen.commands", Meal, make_dataclass("Kø", [("it", Cooked)]))
+    document = document_of(participant(cook=cook), takes=[odd])
+    found = [target(document, reference) for _, reference in references(document)]
+    assert document["channels"][odd.name] in found
+    assert document["components"]["messages"][odd.name] in found
+    assert document["components"]["schemas"]["Kø"] in found
+    [example] = document["components"]["messages"][f"{odd.name}.response.success"]["examples"]
+    assert example["payload"][0][1]["it"].keys() == {"minutes"}
 
 
 def test_a_binding_that_says_nothing_but_that_it_is_there_is_written() -> None:
