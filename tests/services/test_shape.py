@@ -19,6 +19,7 @@ from tests.support import npm
 SEED = 5
 LEFT_OUT = {"payload", "headers", "schemas", "security", "securitySchemes"}
 LEFT_OUT_INSIDE = {"bindings", "serverBindings", "channelBindings", "operationBindings", "messageBindings"}
+ODD = {"$ref", "x- more"}
 
 REFERENCE = {"$ref": "#/x"}
 PLACE = {"location": "$message.payload#/id", "description": "a"}
@@ -113,10 +114,16 @@ def broken(document: Document) -> Iterator[tuple[str, Document]]:
     """Every part of a document in every other way, one at a time."""
     for steps, node in parts(document):
         for change in others(node):
-            # The official schema has forgotten to say that a parameter is an object; the specification says it.
-            if steps[-2:-1] != ("parameters",) or isinstance(change, dict):
+            if not is_refused_by_the_specification_alone(steps, change):
                 told = f"{pointer(*steps)} {change!r:.100}"
                 yield told, replaced(without_sections_beside(document, steps), steps, change)
+
+
+def is_refused_by_the_specification_alone(steps: tuple[str | int, ...], change: Any) -> bool:
+    """The official schema has forgotten that a parameter is an object, and looks at no component with an odd name."""
+    if steps[-2:-1] == ("parameters",):
+        return not isinstance(change, dict)
+    return steps[:-1] == ("components",) and isinstance(change, dict) and bool(ODD & change.keys())
 
 
 def parts(node: Any, *steps: str | int) -> Iterator[tuple[tuple[str | int, ...], Any]]:
@@ -129,12 +136,12 @@ def parts(node: Any, *steps: str | int) -> Iterator[tuple[tuple[str | int, ...],
 
 def others(node: Any) -> Iterator[Any]:
     """Another type, a key less, a key renamed, a key or an entry more."""
-    yield from ("text", 7, None, True, [], {}, {"other": 1})
+    yield from ("text", 7, None, True, [], {}, {"other": {}})
     if isinstance(node, dict):
         for key in node:
             rest = {name: entry for name, entry in node.items() if name != key}
             yield from (rest, {**rest, f"{key}s": node[key]})
-        yield from ({**node, more: {}} for more in ("more", "$ref", "x-more", "x- more"))
+        yield from ({**node, more: {}} for more in ("more", "x-more", *sorted(ODD)))
     if isinstance(node, list):
         yield from ([*node, more] for more in ({}, "text", *node[:1]))
 
