@@ -24,7 +24,7 @@ ODD = {"$ref", "x- more"}
 REFERENCE = {"$ref": "#/x"}
 PLACE = {"location": "$message.payload#/id", "description": "a"}
 TEXTS = {"title": "a", "summary": "b", "description": "c", "tags": [{"name": "a"}], "externalDocs": {"url": "a"}}
-EXAMPLE = {"name": "a", "summary": "b", "headers": {}, "payload": None}
+EXAMPLE: Document = {"name": "a", "summary": "b", "headers": {}, "payload": None}
 TRAIT = {**TEXTS, "name": "a", "contentType": "b", "deprecated": True, "correlationId": PLACE, "examples": [EXAMPLE]}
 SERVER: Document = {
     **TEXTS,

@@ -13,7 +13,11 @@ from sagas_framework.errors import ConfigurationError, SagasError
 from sagas_framework.operations.words import one_line
 from sagas_framework.vocabulary.text import printable
 
-NOT_COMPARED = 2  # as diff(1): CI must not take a file that is not there for a breakage
+
+class NotCompared(click.ClickException):
+    """As diff(1) has it: CI must not take a file that is not there for a breakage."""
+
+    exit_code = 2
 
 
 @click.command()
@@ -67,7 +71,7 @@ def diff(context: click.Context, old: str, new: str, form: Literal["text", "json
     from sagas_framework.asyncapi.source import load
     from sagas_framework.asyncapi.verdicts import Kind
 
-    with _exits_where_nothing_is_compared():
+    with _telling_what_cannot_be_compared():
         documents = load(old, import_module), load(new, import_module)
         try:
             found = differences(*documents)
@@ -79,17 +83,15 @@ def diff(context: click.Context, old: str, new: str, form: Literal["text", "json
 
 
 @contextmanager
-def _exits_where_nothing_is_compared() -> Iterator[None]:
+def _telling_what_cannot_be_compared() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        error.exit_code = NOT_COMPARED
-        raise
+        raise NotCompared(error.message) from error
+    except SagasError as error:
+        raise NotCompared(one_line(str(error))) from error
     except Exception as error:  # whatever a service's own module raises while its document is made
-        kind = "" if isinstance(error, SagasError) else f"{type(error).__name__}: "
-        told = click.ClickException(kind + one_line(str(error)))
-        told.exit_code = NOT_COMPARED
-        raise told from error
+        raise NotCompared(f"{type(error).__name__}: {one_line(str(error))}") from error
 
 
 COMMANDS = (validate, diff)
