@@ -3,9 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# The published documents tell of the broker of docker-compose.yml, on whatever machine they are made.
-CONTRACTS_BROKER := --broker amqp://sagas:@rabbitmq:5672//
-
 .DEFAULT_GOAL := help
 .PHONY: help demo smoke test check contracts format bench bench-guard clean set-up set-up-dev
 
@@ -26,14 +23,14 @@ check: set-up-dev  ## Check format, lint, types, layers and the published docume
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/sagas asyncapi keep docs/asyncapi $(CONTRACTS_BROKER) --check
+	$(BIN)/sagas asyncapi keep docs/asyncapi --check
 
 format: set-up-dev  ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 contracts: set-up-dev  ## Renew the published AsyncAPI documents in docs/asyncapi
-	@exec $(BIN)/sagas asyncapi keep docs/asyncapi $(CONTRACTS_BROKER)
+	@exec $(BIN)/sagas asyncapi keep docs/asyncapi
 
 bench: set-up-dev  ## Measure how fast it is, beside other systems (ARGS=--quick: see that it works; docs/benchmarks.md)
 	@exec $(BIN)/python -m benchmarks suite $(ARGS)

@@ -108,7 +108,7 @@ def _channel(channel: Channel) -> dict[str, Any]:
 
 def _operation(operation: Operation) -> dict[str, Any]:
     found: dict[str, Any] = {**written(operation), "channel": _channel_ref(operation.channel)}
-    found.pop("messages", None)  # all that the channel has
+    found.pop("messages", None)  # all that the channel has; asyncapi-python warns of any list here
     if operation.reply is not None:
         found["reply"] = _reply(operation.reply)
     return found
@@ -116,7 +116,10 @@ def _operation(operation: Operation) -> dict[str, Any]:
 
 def _reply(reply: OperationReply) -> dict[str, Any]:
     where = {"address": {"location": reply.address}} if reply.address else {}
-    return {**where, "channel": _channel_ref(reply.channel)}
+    channel = _channel_ref(reply.channel)
+    # All that the channel has: the component that draws documents shows only what is named.
+    messages = [{"$ref": f"{channel['$ref']}/messages/{message.name}"} for message in reply.messages]
+    return {**where, "channel": channel, "messages": messages}
 
 
 def _channel_ref(channel: Channel) -> dict[str, str]:

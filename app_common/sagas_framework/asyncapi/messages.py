@@ -182,9 +182,10 @@ def _envelope(components: dict[str, Schema]) -> dict[str, Schema]:
     travels = Failure("", "").to_wire()
     fields = {name: schema for name, schema in failure["properties"].items() if name in travels}
     nothing = {"type": "null"}
+    nobodys = {"type": ["string", "null"], "description": "Of a command nobody reads it."}
     answered = {"type": "string", "format": "uuid", "description": "The id of the command that it answers."}
     return {
-        _COMMAND_HEADERS: _common_headers(_COMMAND_HEADERS, nothing, ["task", "id"]),
+        _COMMAND_HEADERS: _common_headers(_COMMAND_HEADERS, nobodys, ["task", "id"]),
         _REPLY_HEADERS: _common_headers(_REPLY_HEADERS, answered, ["task", "id", "parent_id"]),
         "Failure": {**failure, "description": _WHY, "properties": fields},
         _SAGA_ID: {"title": _SAGA_ID, "type": "string", "format": "uuid", "description": "The saga it belongs to."},

@@ -19,18 +19,20 @@ fields are null. It is UTF-8, at most {most_bytes} bytes, nested at most {most_d
 `payload` in this document is that whole body. Fields that a receiver does not know are ignored, so that senders can
 move first; a declared field of another type is refused.
 
-The **headers** need `task` (the message's name) and `id` (a UUID, the same whenever the message is sent again); a reply
-needs `parent_id`, too: the `id` of the command that it answers. `{header}` says which attempt of which step of which
-saga is meant. A command without it is done once for each `id`, and not answered. A participant puts it into its reply
-as it came, without `reply_queue`, with `in_reply_to` (the command's `id`) and, in a failure, `failure_kind`: `refused`
-is a decision, `transient` wants to be asked again, `error` is a fault.
+The **headers** need `task` (the message's name) and `id` (a UUID, the same whenever the message is sent again); a
+reply needs `parent_id`, too: the `id` of the command that it answers. `{header}` says which attempt of which step of
+which saga is meant. A command without it is done once for each `id`, and is answered only where the service has a
+reply queue of its own. A participant puts it into its reply as it came, without `reply_queue`, with `in_reply_to`
+(the command's `id`) and, in a failure, `failure_kind`: `refused` is a decision, `transient` wants to be asked again,
+`error` is a fault.
 
-To **take part**: read a command; `(orchestrator, saga, step)` in its `{header}` and its `direction` name what is to be
-done. What you have done before, in whatever attempt, you answer as you did then; so, too, what has failed in this or a
-later `attempt`. Otherwise do it, and remember the answer in the same transaction. The direction `compensation` undoes
-what the action of the same step has done. Where that never succeeded, nothing is to be undone (unless the header says
-`unconditional`): answer with success, and refuse the action from then on, as it may be late. Send the reply to the
-queue that `{header}.reply_queue` names, if it names one: task `<command>.response.success` with the response, or
+To **take part**: read a command; `(orchestrator, saga, step)` in its `{header}` and its `direction` name what is to
+be done. What you have done before, in whatever attempt, you answer as you did then, unless you have undone it since:
+then refuse it. What has failed in this or a later `attempt` you answer as you did then, too. Otherwise do it, and
+remember the answer in the same transaction. The direction `compensation` undoes what the action of the same step has
+done. Where that never succeeded, nothing is to be undone (unless the header says `unconditional`): answer with
+success, and refuse the action from then on, as it may be late. Send the reply to the queue that
+`{header}.reply_queue` names, if it names one: task `<command>.response.success` with the response, or
 `<command>.response.failure` with `{{"type", "message", "module", "traceback"}}`. Only then acknowledge the command.
 
 ### On RabbitMQ

@@ -10,7 +10,7 @@ import click
 from sagas_framework.cli import asyncapi_checks
 from sagas_framework.cli.asyncapi_map import system_map
 from sagas_framework.cli.asyncapi_serve import serve
-from sagas_framework.cli.target import app_option, asyncapi_sources, import_module, target
+from sagas_framework.cli.target import app_option, asyncapi_broker, asyncapi_sources, import_module, target
 from sagas_framework.transport.celery_app import Broker
 
 SOURCE_HELP = "SOURCE is a .yaml or .json file, or a service's package (restaurant_service)."
@@ -40,26 +40,27 @@ def show(source: str | None, form: Literal["yaml", "json"]) -> None:
 
 @asyncapi.command()
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--broker", metavar="URL", help="The server to tell of (default: the one that is configured here).")
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 where code and kept document differ.")
-def keep(directory: Path, broker: str | None, check: bool) -> None:
-    """Keep the published documents of all services in a directory: `[tool.sagas] asyncapi` in ./pyproject.toml."""
+def keep(directory: Path, check: bool) -> None:
+    """Keep the published documents of all services in a directory.
+
+    In [tool.sagas] of ./pyproject.toml, `asyncapi` names the services, and `asyncapi-broker` the broker that the
+    documents tell of: they are the same on whatever machine they are made.
+    """
     from sagas_framework.asyncapi.keeping import keep, stale
     from sagas_framework.asyncapi.source import specification_of
 
-    told_of = Broker(broker) if broker else None
-    documents = {name: specification_of(name, import_module).document(told_of) for name in asyncapi_sources()}
+    services, broker = asyncapi_sources(), Broker(asyncapi_broker())
+    documents = {name: specification_of(name, import_module).document(broker) for name in services}
     if not check:
         for path in keep(documents, directory):
             click.echo(f"{path} is renewed")
         return
     outdated = stale(documents, directory)
+    for path in outdated:
+        click.echo(f"{path} is not what the code says: sagas asyncapi diff {path} {path.stem}", err=True)
     if outdated:
-        command = f"sagas asyncapi keep {directory}" + (f" --broker {broker}" if broker else "")
-        raise click.ClickException(
-            f"{', '.join(map(str, outdated))} no longer says what the code says; see what changed with "
-            f"`sagas asyncapi diff {outdated[0]} {outdated[0].stem}`, and renew with `{command}`"
-        )
+        raise click.ClickException(f"renew what is kept with `sagas asyncapi keep {directory}`")
     click.echo(f"{len(documents)} documents in {directory} say what the code says")
 
 

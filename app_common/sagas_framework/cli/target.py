@@ -98,6 +98,17 @@ def asyncapi_sources() -> list[str]:
     return named
 
 
+def asyncapi_broker() -> str:
+    """The broker that published documents tell of."""
+    url = _pyproject().get("asyncapi-broker")
+    if not isinstance(url, str):
+        raise click.UsageError(
+            'which broker do published documents tell of? Put [tool.sagas] asyncapi-broker = "amqp://rabbitmq:5672//" '
+            "into the pyproject.toml of this folder"
+        )
+    return url
+
+
 def _from_pyproject() -> str | None:
     app = _pyproject().get("app")
     if app is not None and not isinstance(app, str):
