@@ -296,6 +296,12 @@ def test_what_is_not_of_asyncapi_is_one_error_that_says_what_is_wanted_there(
     assert (found.severity, found.said_by) == (Severity.ERROR, "AsyncAPI 3.0.0")
 
 
+def test_each_missing_and_each_unknown_key_is_told_once(document: Document) -> None:
+    document["info"] = {"name": "Kitchen", "author": "me"}
+    where = [each.where for each in problems(document)]
+    assert sorted(where) == ["#/info/author", "#/info/name", "#/info/title", "#/info/version"]
+
+
 def test_extensions_and_references_are_allowed_where_asyncapi_allows_them(document: Document) -> None:
     document["components"].update(
         tags={"hot": {"name": "hot", "x-colour": "red"}},
