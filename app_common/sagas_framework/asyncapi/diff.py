@@ -44,7 +44,7 @@ from sagas_framework.asyncapi.document import Document
 from sagas_framework.asyncapi.references import resolved, steps_of
 from sagas_framework.asyncapi.schema_changes import Comparison
 from sagas_framework.asyncapi.schema_keywords import Change
-from sagas_framework.asyncapi.verdicts import VERDICTS, Difference, Way, Kind
+from sagas_framework.asyncapi.verdicts import VERDICTS, Difference, Kind, Way
 from sagas_framework.errors import ConfigurationError
 
 _BESIDE = "offer the new one beside the old one until nobody uses that any more"
