@@ -53,6 +53,10 @@ _FIELDS_AND_PATTERNS = (*FIELDS, "patternProperties")  # patterns are compared a
 ITEMS = ("items", "prefixItems", "additionalItems")
 _UNORDERED = ("required", "enum", "type", "anyOf", "oneOf", "allOf")
 
+MOST_ALTERNATIVES = 500
+"""Unions of unions unfold into more than anybody can compare one by one: these are compared as a whole."""
+MOST_EXPANDED = 100_000
+
 
 class Forms:
     """The forms of one document's schemas."""
@@ -60,6 +64,9 @@ class Forms:
     def __init__(self, document: Any) -> None:
         self._document = document
         self._open: list[str] = []
+        self._known: dict[str, Form] = {}
+        self._cut_short: set[str] = set()
+        self._left = 0
         self._joined: dict[tuple[int, int], dict[str, Any]] = {}
 
     def of(self, schema: Any) -> Form:
@@ -89,37 +96,53 @@ class Forms:
         values = {name: _enumerated(form) for name, form in forms.items()}
         return {name: texts for name, texts in values.items() if texts}
 
-    def expanded(self, value: Any, inside: tuple[str, ...] = ()) -> Any:
+    def expanded(self, value: Any) -> Any:
         """A value with all that it refers to, without texts, and in one order: equal when it says the same."""
+        self._left = MOST_EXPANDED
+        return self._expanded(value, ())
+
+    def _expanded(self, value: Any, inside: tuple[str, ...]) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise ConfigurationError(f"a schema unfolds into more than {MOST_EXPANDED} parts: it cannot be compared")
         if isinstance(value, list):
-            return [self.expanded(item, inside) for item in value]
+            return [self._expanded(item, inside) for item in value]
         if not isinstance(value, Mapping):
             return value
         reference = value.get("$ref")
         if isinstance(reference, str):
             if reference in inside:  # how far up, whatever it is called
                 return {"$ref": len(inside) - inside.index(reference)}
-            return self.expanded(target(self._document, reference), (*inside, reference))
+            return self._expanded(target(self._document, reference), (*inside, reference))
         found = {}
         for key, item in value.items():
             if key in ("title", "description", "$comment") and isinstance(item, str):
                 continue
-            found[key] = item if key in ("const", "enum") else self.expanded(item, inside)
+            found[key] = item if key in ("const", "enum") else self._expanded(item, inside)
             if key in _UNORDERED and isinstance(item, list):
                 found[key] = sorted(found[key], key=canonical)
         return found
 
     def _referred(self, reference: Any) -> Form:
         if reference in self._open:
+            self._cut_short.add(reference)
             return {}  # a union that has itself as a member has no more members for it
+        if reference in self._known:
+            return self._known[reference]
         self._open.append(reference)
         try:
-            return self.of(target(self._document, reference))
+            form = self.of(target(self._document, reference))
         finally:
             self._open.pop()
+            self._cut_short.discard(reference)
+        if not self._cut_short:
+            self._known[reference] = form
+        return form
 
     def _union(self, keyword: str, members: list[Any]) -> Form:
         forms = [self.of(member) for member in members]
+        if sum(len(form.get(kind, ())) for form in forms for kind in KINDS) > MOST_ALTERNATIVES:
+            return {kind: [{keyword: members}] for kind in KINDS}
         if keyword == "oneOf" and not all(self._apart(one, other) for one, other in combinations(forms, 2)):
             # A value that two of them allow is refused: such members cannot be looked at one by one.
             return {kind: [{"oneOf": members}] for kind in KINDS}

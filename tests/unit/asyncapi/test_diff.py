@@ -675,3 +675,14 @@ def test_a_schema_has_not_changed_when_it_is_written_in_another_order(schema: An
     assert differences(document(schema, schema), document(turned(schema), turned(schema))) == []
     copied = json.loads(json.dumps(document(schema, schema)))
     assert differences(document(schema, schema), copied) == []
+
+
+def test_unions_that_unfold_into_more_than_anybody_can_compare_are_given_up_with_a_reason() -> None:
+    """Each member of each has two members itself: a thousand million of them."""
+
+    def nested(last: dict[str, Any]) -> Document:
+        levels = {f"L{n}": any_of(*({"$ref": f"#/components/schemas/L{n + 1}"},) * 2) for n in range(30)}
+        return document({"$ref": "#/components/schemas/L0"}, schemas={**levels, "L30": last})
+
+    with pytest.raises(ConfigurationError, match="unfolds into more than"):
+        differences(nested(INTEGER), nested({"type": "string"}))
