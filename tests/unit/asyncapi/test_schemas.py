@@ -13,7 +13,9 @@ import pytest
 from pydantic import Field
 
 from sagas_framework import SagaContext
+from sagas_framework.asyncapi.document import to_json
 from sagas_framework.asyncapi.schemas import Schemas, field_docs
+from sagas_framework.errors import ConfigurationError
 from tests.unit.asyncapi import same_name_message as elsewhere
 
 
@@ -212,6 +214,13 @@ def test_values_in_a_schema_stay_as_they_are() -> None:
         book: Annotated[dict[str, Any], Field(examples=[value])]
 
     assert of(Shelf)["properties"]["book"]["examples"] == [value]
+
+
+def test_a_number_that_json_does_not_know_is_not_written_as_json() -> None:
+    assert json.loads(to_json({"a": [1.5, "Infinity"]})) == {"a": [1.5, "Infinity"]}
+    for number in (float("inf"), float("nan")):
+        with pytest.raises(ConfigurationError, match=r'cannot be written as JSON.*\{"maximum":'):
+            to_json({"a": {"maximum": number}})
 
 
 @pytest.mark.parametrize("contract", [dict, SagaContext])

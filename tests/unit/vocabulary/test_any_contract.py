@@ -4,7 +4,7 @@ what its annotation allows; and the schema of the document says the same as the 
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, make_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -329,6 +329,40 @@ Ticket = NewType("Ticket", int)
 def test_what_can_never_be_carried_is_refused_with_its_class_and_field(contract: Any, complaint: str) -> None:
     with pytest.raises(UnusableContract, match=re.escape(f"payload of it: {complaint}")):
         refuse_unusable(contract, "payload of it")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "made", "problem"),
+    [
+        (int, lambda: None, "Input should be a valid integer"),
+        (int, lambda: "zzz", "Input should be a valid integer"),
+        (float, lambda: inf, "Input should be a valid number"),
+        (Colour, lambda: "red", "this str would be read as a Colour"),
+        (Spot | None, lambda: {"x": 1}, "this dict would be read as a Spot"),
+        (list[Tree], lambda: [Tree("?")], "0.value: Input should be a valid integer"),  # type: ignore[arg-type]
+        (int, lambda: 1 // 0, "integer division or modulo by zero"),
+    ],
+    ids=str,
+)
+def test_a_default_that_its_annotation_does_not_allow_is_refused(
+    annotation: Any, made: Callable[[], Any], problem: str
+) -> None:
+    late = make_dataclass("Late", [("it", annotation, field(default_factory=made))])
+    with pytest.raises(UnusableContract, match=rf"^payload: Late.it has a default .*{re.escape(problem)}"):
+        refuse_unusable(make_dataclass("Around", [("them", list[late])]), "payload")  # type: ignore[valid-type]
+
+
+def test_a_default_that_is_no_factorys_is_looked_at_as_well() -> None:
+    late = make_dataclass("Late", [("it", int, None)])
+    with pytest.raises(UnusableContract, match=r"^payload: Late.it has a default that its annotation does not allow"):
+        refuse_unusable(late, "payload")
+
+
+@pytest.mark.parametrize("annotation", KINDS, ids=str)
+def test_what_survives_as_a_value_may_be_a_default(annotation: Any) -> None:
+    for value in SURVIVING[annotation]:
+        default = field(default_factory=[value].pop)  # called once at most: the list is empty then
+        refuse_unusable(make_dataclass("Late", [("it", annotation, default)]), "payload")
 
 
 @pytest.mark.parametrize(
