@@ -13,6 +13,7 @@ from typing import Any
 from sagas_framework.errors import ContradictoryMessages
 from sagas_framework.vocabulary import codec
 from sagas_framework.vocabulary.command import AnyCommand
+from sagas_framework.vocabulary.json_schema import ExactJsonSchema
 from sagas_framework.vocabulary.names import (
     failure_task_name,
     run_child_task_name,
@@ -117,7 +118,9 @@ def _name_of(contract: Any) -> str:
 @cache
 def content_of(contract: Any) -> Any:
     """What JSON it stands for, whatever it is called: its JSON Schema without titles and descriptions."""
-    return None if contract is None else _without_words(codec.adapter_of(contract).json_schema())
+    if contract is None:
+        return None
+    return _without_words(codec.adapter_of(contract).json_schema(schema_generator=ExactJsonSchema))
 
 
 def _without_words(schema: Any, names: bool = False) -> Any:
