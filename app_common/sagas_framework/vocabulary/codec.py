@@ -7,7 +7,7 @@ first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import is_dataclass
 from functools import cache
 from typing import Any, Literal
@@ -71,6 +71,12 @@ def encode_undeclared(value: Any, what: str) -> Any:
 def decode(contract: Any, value: Any, what: str) -> Any:
     """The typed payload of a JSON value that came from outside."""
     return _validate(contract, json_text.dumps(value), what, extra="ignore")
+
+
+def names_in(contract: Any, value: Any) -> Collection[str]:
+    """The fields that a decoded payload may have, as JSON calls them."""
+    fields: dict[str, Any] = adapter_of(contract).dump_python(value, warnings=False, by_alias=True)
+    return fields
 
 
 def _refuse_what_would_be_misread(contract: Any, raw: bytes, value: Any, what: str) -> None:

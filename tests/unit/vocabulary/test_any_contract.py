@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from enum import Flag
 from functools import cache
 from math import inf, nan
 from typing import Annotated, Any, Literal, NewType, get_args
@@ -311,6 +312,11 @@ class Shrub:
     children: list["Shrub"]
 
 
+class Topping(Flag):
+    CHEESE = 1
+    HAM = 2
+
+
 Ticket = NewType("Ticket", int)
 
 
@@ -321,6 +327,9 @@ Ticket = NewType("Ticket", int)
         (OddInside, "Odd.it cannot travel as JSON: Unable to generate pydantic-core schema for "),
         (holder_of(Callable[[], int]), "Holder.it cannot travel as JSON: Cannot generate a JsonSchema"),
         (holder_of(Iterable[int]), "Holder.it would be read lazily, unchecked; declare a list[...]"),
+        (holder_of(Literal[Mood.GOOD]), "Holder.it allows <Mood.GOOD: 'good'>, which is not read from its own JSON"),
+        (holder_of(list[Literal[b"a"]]), "Holder.it allows b'a', which is not read from its own JSON"),
+        (holder_of(Topping | None), "Holder.it is Topping, of which several may be set"),
         (holder_of(Spot | Seat), "Holder.it is Spot or Seat, and their JSON is the same"),
         (holder_of(dict[str, list[Seat | Spot | None]]), "Holder.it is Seat or Spot, and their JSON is the same"),
         (holder_of(Shrub | Tree), "Holder.it is Shrub or Tree, and their JSON is the same"),
@@ -377,6 +386,7 @@ def test_what_survives_as_a_value_may_be_a_default(annotation: Any) -> None:
         list[Spot] | list[int],
         Annotated[list[int], Field(max_length=2)] | Annotated[tuple[int, ...], Field(min_length=3)],
         Mood | Size,
+        Literal[Colour.RED, Size.LARGE],
         Spot | Line,
         Annotated[int, Field(json_schema_extra={"type": "generator"})] | None,
     ],
