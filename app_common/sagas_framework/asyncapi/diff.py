@@ -64,18 +64,6 @@ def differences(old: Document, new: Document) -> list[Difference]:
     return list(found.values())
 
 
-def describe(differences: list[Difference]) -> str:
-    """As lines for a terminal, counted in the last one."""
-    lines = []
-    for each in differences:
-        lines.append(f"{each.kind:<8}  {each.where}: {each.what}")
-        if each.why:
-            lines.append(f"{'':<8}  {each.why}; instead: {each.instead}")
-    counts = [(kind, sum(each.kind is kind for each in differences)) for kind in Kind]
-    counted = ", ".join(f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in counts)
-    return "\n".join([*lines, counted if differences else "no difference"])
-
-
 class _Side:
     """One of the two documents."""
 
@@ -101,6 +89,16 @@ class _Side:
         """The channels of the message and of the reply."""
         reply = self.reply(operation)
         return _channel(operation), None if reply is None else _channel(reply)
+
+    def messages_of_channel(self, owner: Mapping[str, Any]) -> set[str]:
+        """The names of what the channel of an operation, or of a reply, has."""
+        return set(self.section(self.channels.get(_channel(owner) or "", {}), "messages"))
+
+    def messages(self, owner: Mapping[str, Any]) -> set[str]:
+        """The names of those of them that it uses: all, where it does not say."""
+        if owner.get("messages") is None:
+            return self.messages_of_channel(owner)
+        return {_referred(each) for each in owner["messages"]}
 
     def directions(self) -> Iterator[tuple[str | None, Direction]]:
         for name, operation in self.operations.items():
@@ -147,7 +145,7 @@ class _Pair:
             yield _breakage(name, what, "both sides would do the same", "make it an operation of its own")
         if _channel(old) != _channel(new):
             yield _moved(name, "the channel", _channel(old), _channel(new))
-        if _messages(old) != _messages(new):
+        if self._uses_other_messages(old, new):
             yield _breakage(name, "uses other messages of its channel", "who knows the others is left alone", _BESIDE)
         yield from self._reply(name, old, new)
         yield from self._bindings(name, Kind.NOTE, old, new)
@@ -164,12 +162,17 @@ class _Pair:
         elif before is not None and after is not None:
             if _channel(before) != _channel(after):
                 yield _moved(name, "the channel of the reply", _channel(before), _channel(after))
-            if _messages(before) != _messages(after):
+            if self._uses_other_messages(before, after):
                 yield _breakage(name, "replies with other messages", "who knows the others is left alone", _BESIDE)
             place = self._old.mapping(before.get("address"), "address").get("location")
             now = self._new.mapping(after.get("address"), "address").get("location")
             if place != now:
                 yield _moved(name, "the place of the reply's address", place, now)
+
+    def _uses_other_messages(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+        """Of those that the channel has had and still has: of the others, the channel tells."""
+        came_or_went = self._old.messages_of_channel(old) ^ self._new.messages_of_channel(new)
+        return bool((self._old.messages(old) ^ self._new.messages(new)) - came_or_went)
 
     def _channels(self, told: set[str | None]) -> Iterator[Difference]:
         used = {*self._old.directions(), *self._new.directions()}
@@ -259,11 +262,6 @@ def _binding(binding: Mapping[str, Any], address: Any) -> dict[str, Any]:
 def _channel(owner: Mapping[str, Any]) -> str | None:
     """The name of the channel that an operation or a reply uses."""
     return None if owner.get("channel") is None else _referred(owner["channel"])
-
-
-def _messages(owner: Mapping[str, Any]) -> set[str] | None:
-    """The names of those of the channel's messages that an operation or a reply uses; None: all."""
-    return None if owner.get("messages") is None else {_referred(each) for each in owner["messages"]}
 
 
 def _referred(node: Any) -> str:

@@ -15,7 +15,7 @@ from pydantic_core import PydanticSerializationError, SchemaSerializer, SchemaVa
 
 from sagas_framework.errors import UnusableContract, in_one_line
 from sagas_framework.vocabulary import codec
-from sagas_framework.vocabulary.annotations import resolved
+from sagas_framework.vocabulary.annotations import annotation_in
 from sagas_framework.vocabulary.sameness import unlike
 
 Schema = dict[str, Any]
@@ -76,7 +76,7 @@ def _to_blame(contract: Any, error: Exception) -> str:
                 annotation = field.type
                 broken = isinstance(annotation, str) and str(error.name) in annotation
             else:
-                annotation = resolved(field.type, vars(sys.modules[contract.__module__]))
+                annotation = annotation_in(field.type, vars(sys.modules[contract.__module__]))
                 broken = not _has_schema(annotation)
             if broken:
                 return _to_blame(annotation, error) if is_dataclass(annotation) else f"{_name(contract)}.{field.name}"

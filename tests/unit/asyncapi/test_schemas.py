@@ -11,6 +11,7 @@ from uuid import UUID
 import jsonschema
 import pytest
 from pydantic import AwareDatetime, Field, NaiveDatetime
+from typing_extensions import TypeAliasType, TypedDict
 
 from sagas_framework import SagaContext
 from sagas_framework.asyncapi.document import to_json
@@ -35,6 +36,14 @@ class Item:
     """Its name."""
     size: Size = Size.SMALL
     """To be packed by."""
+
+
+class Crate(TypedDict):
+    item: Item
+
+
+ItemAlias = TypeAliasType("ItemAlias", Item)
+ItemList = TypeAliasType("ItemList", list[Item])
 
 
 @dataclass
@@ -213,6 +222,12 @@ def test_what_stands_below_a_field_is_its_description() -> None:
         "default": "s",
         "allOf": [{"$ref": "#/components/schemas/Size"}],
     }
+
+
+@pytest.mark.parametrize("within", [Crate, list[Crate] | None, ItemAlias, dict[str, ItemAlias], ItemList], ids=str)
+def test_a_class_keeps_its_descriptions_whatever_it_stands_in(within: Any) -> None:
+    found = components({make_dataclass("Holder", [("it", within)]): "Holder"})
+    assert of(Item)["properties"] in [schema.get("properties") for schema in found.values()]
 
 
 def test_a_field_of_a_base_keeps_its_description() -> None:
