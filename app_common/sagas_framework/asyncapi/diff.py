@@ -44,14 +44,14 @@ from sagas_framework.asyncapi.document import Document
 from sagas_framework.asyncapi.references import resolved, steps_of
 from sagas_framework.asyncapi.schema_changes import Comparison
 from sagas_framework.asyncapi.schema_keywords import Change
-from sagas_framework.asyncapi.verdicts import VERDICTS, Difference, Direction, Kind
+from sagas_framework.asyncapi.verdicts import VERDICTS, Difference, Kind, Way
 from sagas_framework.errors import ConfigurationError
 
 _BESIDE = "offer the new one beside the old one until nobody uses that any more"
 _KEEP = "keep it until nobody uses it any more"
 _DIRECTIONS = {
-    "receive": (Direction.RECEIVED, Direction.SENT),  # the message, and its reply
-    "send": (Direction.SENT, Direction.RECEIVED),
+    "receive": (Way.RECEIVED, Way.SENT),  # the message, and its reply
+    "send": (Way.SENT, Way.RECEIVED),
 }
 _NO_HEADERS = {"type": "object", "properties": {}}
 
@@ -100,7 +100,7 @@ class _Side:
             return self.messages_of_channel(owner)
         return {_referred(each) for each in owner["messages"]}
 
-    def directions(self) -> Iterator[tuple[str | None, Direction]]:
+    def directions(self) -> Iterator[tuple[str | None, Way]]:
         for name, operation in self.operations.items():
             if operation.get("action") not in _DIRECTIONS:
                 raise ConfigurationError(f"operation {name} neither sends nor receives")
@@ -179,7 +179,7 @@ class _Pair:
         before, after = self._old.channels, self._new.channels
         for name in _both(before, after):
             if name in before and name in after:
-                ways = [way for way in Direction if (name, way) in used] or list(Direction)
+                ways = [way for way in Way if (name, way) in used] or list(Way)
                 yield from self._channel(name, before[name], after[name], ways)
             elif name not in told and name in before:
                 yield _breakage(name, "the channel is removed", "who uses it is left alone", _KEEP)
@@ -187,7 +187,7 @@ class _Pair:
                 yield Difference(Kind.ADDITION, name, "is a new channel")
 
     def _channel(
-        self, name: str, old: Mapping[str, Any], new: Mapping[str, Any], ways: list[Direction]
+        self, name: str, old: Mapping[str, Any], new: Mapping[str, Any], ways: list[Way]
     ) -> Iterator[Difference]:
         if old.get("address") != new.get("address"):
             yield _moved(name, "the queue", old.get("address"), new.get("address"))
@@ -201,13 +201,13 @@ class _Pair:
                 yield _breakage(where, "the message is removed", "who uses it is left alone", _KEEP)
             elif key in before:
                 yield from self._message(where, before[key], after[key], ways)
-            elif Direction.SENT in ways:
+            elif Way.SENT in ways:
                 yield _breakage(where, "is a new message in this channel", "who reads there does not know it", _BESIDE)
             else:
                 yield Difference(Kind.ADDITION, where, "is a new message")
 
     def _message(
-        self, where: str, old: Mapping[str, Any], new: Mapping[str, Any], ways: list[Direction]
+        self, where: str, old: Mapping[str, Any], new: Mapping[str, Any], ways: list[Way]
     ) -> Iterator[Difference]:
         kind = old.get("contentType", self._old.document.get("defaultContentType"))
         kind_now = new.get("contentType", self._new.document.get("defaultContentType"))
@@ -275,7 +275,7 @@ def _both(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
 
 
 def _judged(
-    where: str, changes: list[Change], ways: list[Direction], top: tuple[str, ...] = ()
+    where: str, changes: list[Change], ways: list[Way], top: tuple[str, ...] = ()
 ) -> Iterator[Difference]:
     for change in changes:
         path = change.path[len(top) :] if top and change.path[: len(top)] == top else change.path

@@ -205,7 +205,7 @@ def test_a_class_that_two_commands_share_is_called_after_the_first() -> None:
 
 def test_what_a_reference_must_escape_may_be_in_a_name() -> None:
     odd = Command("kitchen/cook~1 50% æ", "kitchen.commands", Meal, make_dataclass("Kø", [("it", Cooked)]))
-    document = document_of(participant(cook=cook), takes=[odd])
+    document = document_of(with_tasks(participant(cook=cook), odd))
     found = [target(document, reference) for _, reference in references(document)]
     assert document["channels"][odd.name] in found
     assert document["components"]["messages"][odd.name] in found
