@@ -274,9 +274,7 @@ def _both(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     return sorted(before.keys() | after.keys())
 
 
-def _judged(
-    where: str, changes: list[Change], ways: list[Way], top: tuple[str, ...] = ()
-) -> Iterator[Difference]:
+def _judged(where: str, changes: list[Change], ways: list[Way], top: tuple[str, ...] = ()) -> Iterator[Difference]:
     for change in changes:
         path = change.path[len(top) :] if top and change.path[: len(top)] == top else change.path
         for way in ways:
