@@ -146,7 +146,7 @@ def _without_words(schema: Any, contents: Mapping[str, str], names: bool = False
     if names:
         return {name: _without_words(inner, contents) for name, inner in schema.items()}
     return {
-        key: contents[value.removeprefix("#/$defs/")]
+        key: contents.get(value.removeprefix("#/$defs/"), value)
         if key == "$ref"
         else value
         if key in _DATA
