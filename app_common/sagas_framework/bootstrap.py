@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Collection, Sequence
 from types import ModuleType
 from typing import Any
@@ -89,10 +90,17 @@ def _refuse_contradictory_sagas(definitions: Collection[Definition]) -> None:
     signals = {(one.name, signal): step.payload for one in definitions for signal, step in one.signals.items()}
     refuse_contradictions(
         (command for node in nodes for command in (node.command, node.undo_command) if command is not None),
-        reply_queues={one.response_queue: f"saga {one.name!r}" for one in definitions},
+        reply_queues={one.response_queue: f"saga {one.name!r} ({_place_of(one.saga)})" for one in definitions},
         data={f"data of saga {one.name!r}": one.data_type for one in definitions}
         | {f"signal {signal!r} of saga {saga!r}": payload for (saga, signal), payload in signals.items()},
     )
+
+
+def _place_of(saga: type[Any]) -> str:
+    try:
+        return f"{inspect.getsourcefile(saga)}:{inspect.getsourcelines(saga)[1]}"
+    except (OSError, TypeError):  # made at run time: there is no source
+        return saga.__module__
 
 
 def _all_are_database_only(handlers: Sequence[ModuleType]) -> bool:

@@ -111,6 +111,18 @@ def test_an_orchestrator_that_sends_commands_to_a_queue_of_replies_does_not_star
     assert f"'kitchen.reject' ({REJECT.place})" in str(refused.value)
 
 
+def test_the_saga_whose_reply_queue_it_is_is_named_with_its_place() -> None:
+    class Written(Saga[dict]):  # type: ignore[type-arg]
+        name = "Written"
+        response_queue = "kitchen"
+        steps = (AsyncStep("a", REJECT, nothing),)
+
+    line = inspect.getsourcelines(Written)[1]
+    place = f"saga 'Written' ({__file__}:{line})"
+    with pytest.raises(ContradictoryMessages, match=re.escape(f"is the reply queue of {place}, and")):
+        start(Written)
+
+
 def test_an_orchestrator_may_send_itself_its_children() -> None:
     child = saga_of("Child", AsyncStep("a", REJECT, nothing))
     start(child, saga_of("Parent", child_saga("one", child, nothing), child_saga("two", child, nothing)))

@@ -25,6 +25,7 @@ from asyncapi_python.kernel.document import (
 )
 
 from sagas_framework.asyncapi.references import pointer
+from sagas_framework.errors import ConfigurationError, in_one_line
 from sagas_framework.vocabulary import json_text
 
 Document = dict[str, Any]
@@ -173,4 +174,14 @@ def to_yaml(document: Document) -> str:
 
 
 def to_json(document: Document) -> str:
-    return json_text.dumps(document)
+    """ConfigurationError: it holds an infinity or NaN (as a bound, or in an example), which YAML knows and JSON not."""
+    text = json_text.dumps(document)
+    try:
+        json_text.loads(text)
+    except ValueError as error:
+        position = int(str(error).rpartition(" ")[2])
+        before = text[max(position - 60, 0) : position]
+        raise ConfigurationError(
+            f"the document cannot be written as JSON, which has no infinity and no NaN: {in_one_line(error)}: {before}"
+        ) from None
+    return text

@@ -105,7 +105,8 @@ def _number(schema: Schema, *, whole: bool) -> Any:
     least = schema.get("minimum", schema.get("exclusiveMinimum"))
     most = schema.get("maximum", schema.get("exclusiveMaximum"))
     if least is not None and most is not None:
-        value = (least + most) / 2
+        middle = (least + most) / 2
+        value = float(round(middle)) if least < round(middle) < most else middle  # a decimal may have few digits
     elif least is not None:
         value = least + step
     elif most is not None:

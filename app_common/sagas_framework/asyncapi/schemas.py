@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 
 from sagas_framework.asyncapi.document import Schema, schema_ref
 from sagas_framework.vocabulary import codec
+from sagas_framework.vocabulary.json_schema import ExactJsonSchema
 from sagas_framework.vocabulary.usable import nodes_of
 
 
@@ -29,7 +30,9 @@ class Schemas:
 
     def __init__(self, called: Mapping[Any, str], taken: Iterable[str] = ()) -> None:
         found, whole = TypeAdapter.json_schemas(
-            [(contract, "validation", codec.adapter_of(contract)) for contract in called], ref_template="{model}"
+            [(contract, "validation", codec.adapter_of(contract)) for contract in called],
+            ref_template="{model}",
+            schema_generator=ExactJsonSchema,
         )
         self._found = {contract: schema for (contract, _), schema in found.items()}
         tops = {schema["$ref"]: called[contract] for contract, schema in self._found.items() if "$ref" in schema}

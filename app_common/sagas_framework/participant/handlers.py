@@ -101,7 +101,8 @@ def handles(
 ) -> Mark[PayloadType, ResponseType]:
     """Marks `handler(payload, step)` as what does a command: its name, queue, decoding and reply in one word.
 
-    A payload that is annotated with `dict` is handed over as the JSON object that came, checked all the same.
+    A payload that is annotated with `dict` is handed over as the JSON object that came, checked all the same, without
+    the fields that its command does not declare.
 
     Hand its module to `create_participant(handlers=[...])`. What the handler raises fails the step: a Refusal is its
     decision, anything else an error. `transient` names exceptions after which the orchestrator is to ask again by the
@@ -151,8 +152,9 @@ def reading(command: AnyCommand, annotation: Any) -> Callable[[Any], Any]:
     """How a handler is given its payload: as the command declares it, or, where it says so, as the JSON object."""
 
     def as_dictionary(payload: Any) -> Any:
-        command.decode_payload(payload)
-        return codec.decode(annotation, payload, f"payload of {command.name}")
+        known = codec.names_in(command.payload, command.decode_payload(payload))
+        declared = {name: value for name, value in payload.items() if name in known}
+        return codec.decode(annotation, declared, f"payload of {command.name}")
 
     if is_dictionary(annotation) and annotation is not command.payload:
         return as_dictionary

@@ -7,7 +7,7 @@ first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import is_dataclass
 from functools import cache
 from typing import Any, Literal
@@ -44,7 +44,7 @@ def encode(contract: Any, value: Any, what: str) -> Any:
     try:
         raw = adapter_of(contract).dump_json(value, warnings=False, by_alias=True)
     except PydanticSerializationError as error:
-        raise PayloadRefused(what, str(error)) from error
+        raise PayloadRefused(what, str(error)) from None
     if len(raw) > MAX_PAYLOAD_BYTES:
         raise PayloadRefused(what, f"it is {len(raw)} bytes long; at most {MAX_PAYLOAD_BYTES} are sent")
     if holds_nul(raw.decode()):
@@ -66,12 +66,18 @@ def encode_undeclared(value: Any, what: str) -> Any:
         return encode(type(value), value, what)
     if isinstance(value, Mapping):
         return encode(SagaContext, SagaContext(value), what)
-    raise PayloadRefused(what, f"it must be a dataclass or a dictionary, not {value!r}")
+    raise PayloadRefused(what, f"it must be a dataclass or a dictionary, not a {type(value).__name__}")
 
 
 def decode(contract: Any, value: Any, what: str) -> Any:
     """The typed payload of a JSON value that came from outside."""
     return _validate(contract, json_text.dumps(value), what, extra="ignore")
+
+
+def names_in(contract: Any, value: Any) -> Collection[str]:
+    """The fields that a decoded payload may have, as JSON calls them."""
+    fields: dict[str, Any] = adapter_of(contract).dump_python(value, warnings=False, by_alias=True)
+    return fields
 
 
 def _refuse_what_would_be_misread(contract: Any, raw: bytes, value: Any, what: str) -> None:
@@ -91,11 +97,16 @@ def _validate(contract: Any, raw: bytes | str, what: str, extra: Literal["forbid
     try:
         return adapter_of(contract).validate_json(raw, strict=True, extra=extra)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc']) or 'payload'}: {problem['msg']}"
-            for problem in error.errors(include_url=False, include_input=False)
-        )
-        raise PayloadRefused(what, problems) from error
+        # From None: pydantic's own error shows the values, which may be secret; and tracebacks are sent and logged.
+        raise PayloadRefused(what, problems_of(error)) from None
+
+
+def problems_of(error: ValidationError) -> str:
+    """What is wrong where, without the values."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in problem['loc']) or 'payload'}: {problem['msg']}"
+        for problem in error.errors(include_url=False, include_input=False)
+    )
 
 
 def _may_be_too_deep(raw: bytes) -> bool:

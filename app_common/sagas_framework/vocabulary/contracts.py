@@ -6,13 +6,16 @@ names, and a service may write down for itself what another one takes.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from hashlib import sha256
 from typing import Any
 
 from sagas_framework.errors import ContradictoryMessages
 from sagas_framework.vocabulary import codec
 from sagas_framework.vocabulary.command import AnyCommand
+from sagas_framework.vocabulary.json_schema import ExactJsonSchema
 from sagas_framework.vocabulary.names import (
     failure_task_name,
     run_child_task_name,
@@ -21,6 +24,8 @@ from sagas_framework.vocabulary.names import (
 )
 from sagas_framework.vocabulary.usable import nodes_of, refuse_unusable
 
+_WORDS = ("title", "description", "examples", "discriminator")
+_DATA = ("default", "const", "enum", "required")  # values: what looks like a keyword in there is none
 TO_ITSELF = (run_child_task_name(""), undo_child_task_name(""))
 """How the names of those commands begin that an orchestrator sends to its own reply queue."""
 
@@ -116,16 +121,36 @@ def _name_of(contract: Any) -> str:
 
 @cache
 def content_of(contract: Any) -> Any:
-    """What JSON it stands for, whatever it is called: its JSON Schema without titles and descriptions."""
-    return None if contract is None else _without_words(codec.adapter_of(contract).json_schema())
+    """What JSON it stands for, whatever it and the classes within it are called: its JSON Schema without words, and
+    with what each class contains in place of its name."""
+    if contract is None:
+        return None
+    schema = codec.adapter_of(contract).json_schema(schema_generator=ExactJsonSchema)
+    definitions = schema.pop("$defs", {})
+    contents = dict.fromkeys(definitions, "")
+    for _ in range(codec.MAX_DEPTH if definitions else 0):  # each time one level deeper; no payload is deeper
+        contents = {name: _digest(_without_words(inner, contents)) for name, inner in definitions.items()}
+    return _without_words(schema, contents)
 
 
-def _without_words(schema: Any, names: bool = False) -> Any:
+def _digest(schema: Any) -> str:
+    return sha256(json.dumps(schema, sort_keys=True).encode()).hexdigest()
+
+
+def _without_words(schema: Any, contents: Mapping[str, str], names: bool = False) -> Any:
     """`names`: the keys are the names of fields, not JSON Schema's own."""
-    if isinstance(schema, dict):
-        return {
-            key: _without_words(value, names=not names and key in ("properties", "$defs"))
-            for key, value in schema.items()
-            if names or key not in ("title", "description")
-        }
-    return [_without_words(value) for value in schema] if isinstance(schema, list) else schema
+    if isinstance(schema, list):
+        return [_without_words(inner, contents) for inner in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if names:
+        return {name: _without_words(inner, contents) for name, inner in schema.items()}
+    return {
+        key: contents.get(value.removeprefix("#/$defs/"), value)
+        if key == "$ref"
+        else value
+        if key in _DATA
+        else _without_words(value, contents, names=key in ("properties", "patternProperties"))
+        for key, value in schema.items()
+        if key not in _WORDS
+    }

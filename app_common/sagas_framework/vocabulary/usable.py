@@ -5,15 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from enum import Flag
 from itertools import permutations
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
+from pydantic_core import PydanticSerializationError, SchemaSerializer, SchemaValidator
 
 from sagas_framework.errors import UnusableContract, in_one_line
 from sagas_framework.vocabulary import codec
 from sagas_framework.vocabulary.annotations import annotation_in
+from sagas_framework.vocabulary.sameness import unlike
 
 Schema = dict[str, Any]
 """A pydantic core schema, or a part of one."""
@@ -26,7 +29,7 @@ _VALUES: dict[str, tuple[type[Any], ...]] = {"str": (str,), "int": (int,), "floa
 
 def refuse_unusable(contract: Any, what: str) -> None:
     """A type that JSON does not know, a forward reference that leads nowhere, a union of which one member would always
-    be read as another."""
+    be read as another, a default or a value of a Literal that would not be read."""
     problem = _problem_of(contract)
     if problem is not None:
         raise UnusableContract(f"{what}: {problem}")
@@ -42,6 +45,15 @@ def _problem_of(contract: Any) -> str | None:
     parts = list(nodes_of(contract))
     shared = {node["ref"]: node for _, node in parts if "ref" in node}
     for path, node in parts:
+        unlike_declared = _problem_of_default(node, shared) if node["type"] == "default" else None
+        if unlike_declared is not None:
+            return (
+                f"{path} has a default that its annotation does not allow ({unlike_declared}): it would be handed "
+                "over unchecked wherever the field is not sent. Give it another default, or declare what it is"
+            )
+        unsendable = _unsendable(node, shared)
+        if unsendable is not None:
+            return f"{path} {unsendable}"
         if node["type"] == "generator":  # it would be checked only where somebody iterates
             return f"{path} would be read lazily, unchecked; declare a list[...] or a tuple[..., ...]"
         if node["type"] == "union":
@@ -81,6 +93,45 @@ def _has_schema(annotation: Any) -> bool:
 
 def _name(contract: Any) -> str:
     return getattr(contract, "__qualname__", None) or repr(contract)
+
+
+def _problem_of_default(node: Schema, shared: Mapping[str, Schema]) -> str | None:
+    """Why a default would not survive its own JSON; what a function makes is made once to see."""
+    if node.get("default_factory_takes_data"):  # of what is not there yet
+        return None
+    try:
+        value = node["default"] if "default" in node else node["default_factory"]()
+    except Exception as error:  # the application's own function
+        return in_one_line(error)
+    return _problem_of_value(value, node["schema"], shared)
+
+
+def _problem_of_value(value: Any, of: Schema, shared: Mapping[str, Schema]) -> str | None:
+    schema: Any = {"type": "definitions", "schema": of, "definitions": list(shared.values())}
+    try:
+        raw = SchemaSerializer(schema).to_json(value, warnings=False, by_alias=True)
+        found = unlike(value, SchemaValidator(schema).validate_json(raw, strict=True))
+    except ValidationError as error:
+        return codec.problems_of(error)
+    except PydanticSerializationError as error:
+        return in_one_line(error)
+    return None if found is None else str(found)
+
+
+def _unsendable(node: Schema, shared: Mapping[str, Schema]) -> str | None:
+    """Values that a class or a Literal lists, and that a reader does not take or the document does not name."""
+    if node["type"] == "enum" and issubclass(node["cls"], Flag):
+        return (
+            f"is {_name(node['cls'])}, of which several may be set, and its JSON Schema would allow only one; declare "
+            "a set[...] of an Enum"
+        )
+    for value in node["expected"] if node["type"] == "literal" else ():
+        if _problem_of_value(value, node, shared) is not None:
+            return (
+                f"allows {value!r}, which is not read from its own JSON; declare a text or a whole number instead, or "
+                "let its class be a StrEnum or an IntEnum"
+            )
+    return None
 
 
 # ---- pydantic's own schema ------------------------------------------------------------------------------------------

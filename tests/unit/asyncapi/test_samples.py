@@ -8,6 +8,7 @@ import uuid
 from typing import Annotated, Any, Literal, NamedTuple
 
 import jsonschema
+import pydantic
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -93,6 +94,10 @@ BOUNDED = [
     Annotated[float, Field(gt=0, lt=1)],
     Annotated[float, Field(multiple_of=0.1)],
     Annotated[decimal.Decimal, Field(gt=100, decimal_places=2)],
+    Annotated[decimal.Decimal, Field(lt=4, max_digits=3)],
+    Annotated[decimal.Decimal, Field(gt=0, lt=1, max_digits=2, decimal_places=2)],
+    pydantic.AwareDatetime,
+    pydantic.NaiveDatetime,
     Annotated[str, Field(min_length=50)],
     Annotated[str, Field(max_length=2)],
     Annotated[str, Field(pattern="^[A-Z]{3}$", examples=["EUR"])],

@@ -10,11 +10,14 @@ from uuid import UUID
 
 import jsonschema
 import pytest
-from pydantic import Field
+from pydantic import AwareDatetime, Field, NaiveDatetime
 from typing_extensions import TypeAliasType, TypedDict
 
 from sagas_framework import SagaContext
+from sagas_framework.asyncapi.document import to_json
 from sagas_framework.asyncapi.schemas import Schemas, field_docs
+from sagas_framework.errors import ConfigurationError
+from sagas_framework.vocabulary.contracts import content_of
 from tests.unit.asyncapi import same_name_message as elsewhere
 
 
@@ -140,8 +143,58 @@ def test_constraints_and_formats_are_kept() -> None:
     fields = of(Payload)["properties"]
     assert fields["count"] == {"type": "integer", "minimum": 1, "maximum": 9}
     assert fields["code"] == {"type": "string", "pattern": "^[A-Z]+$", "minLength": 2}
-    assert [fields[name]["format"] for name in ("at", "on", "lasts", "by")] == ["date-time", "date", "duration", "uuid"]
+    assert [fields[name]["format"] for name in ("on", "lasts", "by")] == ["date", "duration", "uuid"]
     assert {branch["type"] for branch in fields["price"]["anyOf"]} == {"number", "string"}
+
+
+def schema_of(annotation: Any) -> dict[str, Any]:
+    schema: dict[str, Any] = of(make_dataclass("Holder", [("it", annotation)]))["properties"]["it"]
+    return schema
+
+
+def test_a_decimal_is_no_more_than_what_is_read_as_one() -> None:
+    number, text = schema_of(Annotated[Decimal, Field(max_digits=5, decimal_places=2, ge=0)])["anyOf"]
+    limits = "A decimal number: at least 0, at most 5 digits, at most 2 decimal places."
+    assert number == {
+        "type": "number",
+        "minimum": 0,
+        "exclusiveMinimum": -1000,
+        "exclusiveMaximum": 1000,
+        "description": limits,
+    }
+    assert text["description"] == limits
+    fits = jsonschema.Draft7Validator({"anyOf": [number, text]}).is_valid
+    assert all(map(fits, [0, 999.99, "0", "999.99", "1.500", "1E+2"]))
+    assert not any(map(fits, [-1, 1000, "1000", "1.555", "NaN", "Infinity", "much", ""]))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (str, Decimal),
+        (Decimal, Annotated[Decimal, Field(allow_inf_nan=True)]),
+        (Annotated[Decimal, Field(max_digits=10)], Annotated[Decimal, Field(max_digits=5)]),
+        (Annotated[Decimal, Field(decimal_places=3)], Annotated[Decimal, Field(decimal_places=2)]),
+    ],
+)
+def test_two_decimals_that_do_not_take_the_same_are_not_published_alike(one: Any, other: Any) -> None:
+    assert schema_of(one) != schema_of(other)
+    assert content_of(make_dataclass("A", [("it", one)])) != content_of(make_dataclass("A", [("it", other)]))
+
+
+@pytest.mark.parametrize(
+    ("annotation", "taken", "refused"),
+    [
+        (datetime.datetime, ["2026-01-31T12:30:00", "2026-01-31T12:30:00.000001Z"], ["5", "1767225600", "2026-01-31"]),
+        (NaiveDatetime, ["2026-01-31T12:30:00"], ["2026-01-31T12:30:00Z", "1767225600"]),
+    ],
+)
+def test_a_moment_may_be_told_without_an_offset_unless_it_must_have_one(
+    annotation: Any, taken: list[str], refused: list[str]
+) -> None:
+    fits = jsonschema.Draft7Validator(schema_of(annotation)).is_valid
+    assert all(map(fits, taken)) and not any(map(fits, refused))
+    assert schema_of(AwareDatetime) == {"type": "string", "format": "date-time"}
 
 
 def test_unions_and_dictionaries_refer_to_components() -> None:
@@ -227,6 +280,13 @@ def test_values_in_a_schema_stay_as_they_are() -> None:
         book: Annotated[dict[str, Any], Field(examples=[value])]
 
     assert of(Shelf)["properties"]["book"]["examples"] == [value]
+
+
+def test_a_number_that_json_does_not_know_is_not_written_as_json() -> None:
+    assert json.loads(to_json({"a": [1.5, "Infinity"]})) == {"a": [1.5, "Infinity"]}
+    for number in (float("inf"), float("nan")):
+        with pytest.raises(ConfigurationError, match=r'cannot be written as JSON.*\{"maximum":'):
+            to_json({"a": {"maximum": number}})
 
 
 @pytest.mark.parametrize("contract", [dict, SagaContext])

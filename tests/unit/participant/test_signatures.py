@@ -129,6 +129,13 @@ def test_a_handler_that_takes_a_dictionary_is_given_one(command: Command[Any, An
     assert run(handler, {"number": 7}) == {"number": 7} and type(handler.seen) is dict
 
 
+@pytest.mark.parametrize("annotation", [dict, dict[str, Any], dict[str, int], AsDictionary], ids=str)
+def test_a_field_that_its_command_does_not_know_is_not_in_it(annotation: Any) -> None:
+    handler = handler_of(CREATE, annotation)
+    run(handler, {"number": 7, "new": "since yesterday"})
+    assert handler.seen == {"number": 7}
+
+
 @pytest.mark.parametrize(
     ("command", "annotation"), [(CREATE, dict), (LOOSE, dict[str, int]), (LOOSE, AsDictionary), (CONTEXT, AsDictionary)]
 )

@@ -4,9 +4,10 @@ what its annotation allows; and the schema of the document says the same as the 
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, make_dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from enum import Flag
 from functools import cache
 from math import inf, nan
 from typing import Annotated, Any, Literal, NewType, get_args
@@ -245,6 +246,9 @@ MORE_TOLERANT: dict[Any, Any] = {
     frozenset[str]: ["a", "a"],
     frozenset[Spot]: [{"x": 1}] * 2,
     Pair: {"left": 1, "right": "a"},
+    datetime: "1767225600",
+    Decimal: "1_000",
+    Decimal | int: "1_000",
     Derived: {"number": 1, "double": "not read: it follows from the number"},
 }
 
@@ -261,9 +265,10 @@ def test_where_a_reader_is_more_tolerant_than_its_schema(annotation: Any) -> Non
     [
         (int, 1.0),  # JSON Schema knows numbers only
         (date, "someday"),  # a format is a hint
-        (datetime, "2020-01-01"),
+        (datetime, "2020-13-01T00:00:00"),
         (UUID, "one"),
-        (Decimal, "much"),
+        (Annotated[Decimal, Field(max_digits=3)], "1E+3"),  # nothing counts the digits of a power
+        (Annotated[Decimal, Field(ge=0)], "-1"),  # nor compares a text
         (dict[int, str], {"one": "a"}),  # nothing is said of keys
         (Code, "EUR\n"),  # what $ means differs
     ],
@@ -307,6 +312,11 @@ class Shrub:
     children: list["Shrub"]
 
 
+class Topping(Flag):
+    CHEESE = 1
+    HAM = 2
+
+
 Ticket = NewType("Ticket", int)
 
 
@@ -317,6 +327,9 @@ Ticket = NewType("Ticket", int)
         (OddInside, "Odd.it cannot travel as JSON: Unable to generate pydantic-core schema for "),
         (holder_of(Callable[[], int]), "Holder.it cannot travel as JSON: Cannot generate a JsonSchema"),
         (holder_of(Iterable[int]), "Holder.it would be read lazily, unchecked; declare a list[...]"),
+        (holder_of(Literal[Mood.GOOD]), "Holder.it allows <Mood.GOOD: 'good'>, which is not read from its own JSON"),
+        (holder_of(list[Literal[b"a"]]), "Holder.it allows b'a', which is not read from its own JSON"),
+        (holder_of(Topping | None), "Holder.it is Topping, of which several may be set"),
         (holder_of(Spot | Seat), "Holder.it is Spot or Seat, and their JSON is the same"),
         (holder_of(dict[str, list[Seat | Spot | None]]), "Holder.it is Seat or Spot, and their JSON is the same"),
         (holder_of(Shrub | Tree), "Holder.it is Shrub or Tree, and their JSON is the same"),
@@ -332,6 +345,40 @@ def test_what_can_never_be_carried_is_refused_with_its_class_and_field(contract:
 
 
 @pytest.mark.parametrize(
+    ("annotation", "made", "problem"),
+    [
+        (int, lambda: None, "Input should be a valid integer"),
+        (int, lambda: "zzz", "Input should be a valid integer"),
+        (float, lambda: inf, "Input should be a valid number"),
+        (Colour, lambda: "red", "this str would be read as a Colour"),
+        (Spot | None, lambda: {"x": 1}, "this dict would be read as a Spot"),
+        (list[Tree], lambda: [Tree("?")], "0.value: Input should be a valid integer"),  # type: ignore[arg-type]
+        (int, lambda: 1 // 0, "integer division or modulo by zero"),
+    ],
+    ids=lambda part: re.sub(r" at 0x[0-9a-f]+", "", str(part)),
+)
+def test_a_default_that_its_annotation_does_not_allow_is_refused(
+    annotation: Any, made: Callable[[], Any], problem: str
+) -> None:
+    late = make_dataclass("Late", [("it", annotation, field(default_factory=made))])
+    with pytest.raises(UnusableContract, match=rf"^payload: Late.it has a default .*{re.escape(problem)}"):
+        refuse_unusable(make_dataclass("Around", [("them", list[late])]), "payload")  # type: ignore[valid-type]
+
+
+def test_a_default_that_is_no_factorys_is_looked_at_as_well() -> None:
+    late = make_dataclass("Late", [("it", int, None)])
+    with pytest.raises(UnusableContract, match=r"^payload: Late.it has a default that its annotation does not allow"):
+        refuse_unusable(late, "payload")
+
+
+@pytest.mark.parametrize("annotation", KINDS, ids=str)
+def test_what_survives_as_a_value_may_be_a_default(annotation: Any) -> None:
+    for value in SURVIVING[annotation]:
+        default = field(default_factory=[value].pop)  # called once at most: the list is empty then
+        refuse_unusable(make_dataclass("Late", [("it", annotation, default)]), "payload")
+
+
+@pytest.mark.parametrize(
     "annotation",
     [
         OrderId | Ticket,
@@ -339,6 +386,7 @@ def test_what_can_never_be_carried_is_refused_with_its_class_and_field(contract:
         list[Spot] | list[int],
         Annotated[list[int], Field(max_length=2)] | Annotated[tuple[int, ...], Field(min_length=3)],
         Mood | Size,
+        Literal[Colour.RED, Size.LARGE],
         Spot | Line,
         Annotated[int, Field(json_schema_extra={"type": "generator"})] | None,
     ],

@@ -1,6 +1,7 @@
 """Payloads: refused where they are sent when nobody could read them, with the field named."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from pydantic import ConfigDict
 from sagas_framework.errors import PayloadRefused
 from sagas_framework.transport.wire import Unreadable, read_arguments
 from sagas_framework.vocabulary import codec
+from sagas_framework.vocabulary.command import Failure
 from sagas_framework.vocabulary.text import holds_nul, storable
 
 
@@ -65,6 +67,24 @@ def test_what_does_not_match_or_cannot_be_read_is_refused_where_it_is_sent(value
 def test_a_dictionary_may_stand_for_the_dataclass_that_is_declared_and_says_what_its_json_says() -> None:
     encoded = codec.encode(Order, {"order_id": 1, "lines": [{"dish": "soup"}]}, "order")
     assert codec.decode(Order, encoded, "order") == Order(1, [Line("soup")])
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        lambda: codec.decode(Order, {"order_id": "4111-1111"}, "order"),
+        lambda: codec.encode(Order, Order("4111-1111"), "order"),  # type: ignore[arg-type]
+        lambda: codec.encode(Order, Order(1, note="4111-1111 \ud83d"), "order"),
+        lambda: codec.encode_undeclared("4111-1111", "order"),
+    ],
+)
+def test_a_refused_value_is_not_shown_not_even_in_the_traceback(refused: Callable[[], Any]) -> None:
+    with pytest.raises(PayloadRefused) as raised:
+        refused()
+    failure = Failure.of(raised.value)
+    assert "PayloadRefused" in failure.traceback
+    shown = [line for line in failure.traceback.splitlines() if "lambda: codec" not in line]
+    assert "4111" not in failure.message + "".join(shown)
 
 
 @dataclass

@@ -6,9 +6,10 @@ import sys
 from dataclasses import dataclass, make_dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from pydantic import Field
 
 from sagas_framework import Command, DefinitionError
 from sagas_framework.errors import ContradictoryMessages, UnusableContract
@@ -45,6 +46,24 @@ AS_IT_IS = {
 @dataclass(frozen=True)
 class Ask:
     number: int
+
+
+@dataclass
+class Branch:
+    branches: "list[Branch]"
+    leaf: Ask
+
+
+@dataclass
+class Twig:
+    branches: "list[Branch]"
+    leaf: Ask
+
+
+@dataclass
+class OtherTwig:
+    branches: "list[OtherTwig]"
+    leaf: "list[OtherTwig]"
 
 
 def module_of(directory: Path, name: str, **changes: str) -> ModuleType:
@@ -136,6 +155,27 @@ def test_two_classes_of_one_name_are_refused_unless_they_are_alike(tmp_path: Pat
         refuse_contradictions([one, other])
     assert f"response of 'kitchen.create' ({one.place})" in str(refused.value)
     assert f"response of 'kitchen.other' ({other.place})" in str(refused.value)
+
+
+def declared_twice(one: Any, other: Any) -> None:
+    """As fields of two classes, in two declarations of one command."""
+    refuse_contradictions([Command("a", "q", make_dataclass("P", [("it", it)])) for it in (one, other)])
+
+
+def test_classes_within_may_be_called_otherwise_and_used_more_often() -> None:
+    item, order_item = (make_dataclass(name, [("number", int)]) for name in ("Item", "OrderItem"))
+    declared_twice(tuple[item, item], tuple[order_item, item])  # type: ignore[valid-type]
+    declared_twice(Branch, Twig)
+    with pytest.raises(ContradictoryMessages, match="declared at"):
+        declared_twice(Branch, OtherTwig)
+
+
+@pytest.mark.parametrize(("one", "other"), [({"title": "a"}, {"title": "b"}), ({"title": "a"}, {}), (["a"], ["b"])])
+def test_values_are_no_words(one: Any, other: Any) -> None:
+    fields = [Annotated[Any, Field(default=value)] for value in (one, other, one)]
+    declared_twice(fields[0], fields[2])
+    with pytest.raises(ContradictoryMessages, match="declared at"):
+        declared_twice(*fields[:2])
 
 
 def test_a_class_deep_inside_is_looked_at_as_well(tmp_path: Path) -> None:
