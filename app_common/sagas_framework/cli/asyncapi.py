@@ -68,7 +68,10 @@ def keep(directory: Path, check: bool) -> None:
 @click.argument("source")
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 def client(source: str, directory: Path) -> None:
-    """Generate a package of Python types and endpoints for those who use a service, with asyncapi-python."""
+    """Generate a package of Python types and endpoints for those who use a service, with asyncapi-python.
+
+    It holds no titles, descriptions or patterns: what a document says in prose must not get into code.
+    """
     from sagas_framework.asyncapi.client import generate_client
     from sagas_framework.asyncapi.source import load
 
