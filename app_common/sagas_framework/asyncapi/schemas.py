@@ -85,21 +85,31 @@ def _component_names(
 ) -> dict[str, str]:
     """A name for each definition: pydantic gives classes of one name long ones, `package__module__Class`."""
     names: dict[str, str] = {}
-    used = set(taken)
+    used = {"", *taken}
     for key in [*tops, *(key for key in definitions if key not in tops)]:
-        module, _, own = key.rpartition("__")
-        module = module.rpartition("__")[2].removesuffix("_message")
+        own = _own_name(key, _cleaned(str(definitions[key].get("title", ""))))
+        module = key.removesuffix(own).removesuffix("__").rpartition("__")[2].removesuffix("_message")
         long = pascal_case(key)
         numbered = (f"{long}{number}" for number in itertools.count(2))
-        candidates = itertools.chain((tops.get(key, own), pascal_case(module) + own, long), numbered)
+        candidates = itertools.chain((_cleaned(tops.get(key, own)), pascal_case(module) + own, long), numbered)
         names[key] = next(name for name in candidates if name not in used)
         used.add(names[key])
     return names
 
 
+def _own_name(key: str, class_name: str) -> str:
+    """Of `package__module__Class` the class; a class may have such lines in its own name (`Wrap_dict_str__int__`)."""
+    return class_name if class_name and key.endswith(f"__{class_name}") else key
+
+
 def _keys_of(cls: type[Any]) -> tuple[str, str]:
     """What pydantic calls a class: its name, or a long one where there are several of that name."""
-    return cls.__name__, re.sub(r"[^a-zA-Z0-9._-]", "_", f"{cls.__module__}.{cls.__qualname__}").replace(".", "__")
+    return _cleaned(cls.__name__), _cleaned(f"{cls.__module__}.{cls.__qualname__}").replace(".", "__")
+
+
+def _cleaned(name: str) -> str:
+    """As AsyncAPI wants the names of components, and as pydantic makes them."""
+    return re.sub(r"[^a-zA-Z0-9._-]", "_", name)
 
 
 def pascal_case(text: str) -> str:
