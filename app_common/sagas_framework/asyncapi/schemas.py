@@ -20,6 +20,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from sagas_framework.asyncapi.document import Schema, schema_ref
+from sagas_framework.errors import DefinitionError
 from sagas_framework.vocabulary import codec
 
 
@@ -77,6 +78,11 @@ class Schemas:
         return {**converted, "allOf": [reference]} if converted else reference
 
     def _of_fields(self, properties: Mapping[str, Any]) -> dict[str, Any]:
+        if "$ref" in properties:
+            raise DefinitionError(
+                "a field called '$ref' cannot be in an AsyncAPI document: who reads it takes the field for a "
+                f"reference; give it another alias (it stands beside {sorted(properties.keys() - {'$ref'})})"
+            )
         return {name: self._in_dialect(schema) for name, schema in properties.items()}
 
 

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 import jsonschema
 import pytest
+from pydantic import Field
 
 from sagas_framework import (
     AsyncStep,
@@ -26,7 +27,7 @@ from sagas_framework import (
 )
 from sagas_framework.asyncapi import Specification
 from sagas_framework.asyncapi.document import Document
-from sagas_framework.errors import ContradictoryMessages
+from sagas_framework.errors import ContradictoryMessages, DefinitionError
 from sagas_framework.vocabulary.correlation import Correlation
 from tests.unit.asyncapi import same_name_message
 
@@ -305,3 +306,34 @@ def test_the_bytes_that_a_document_shows_are_those_of_its_first_command() -> Non
     text = document_of(participant(cook=cook))["info"]["description"]
     assert '[["01970000-0000-7000-8000-00000000002a",{"name":"name"}],{},{"callbacks":null' in text
     assert "`LPUSH` to the list `kitchen.commands`" in text
+
+
+# ---- names that a document cannot hold -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a/b", "a#b", "a b", "a~b", "ü", "shop:create"])
+def test_a_command_whose_name_can_be_no_key_is_refused_with_its_place(name: str) -> None:
+    odd = Command(name, "kitchen.commands", Meal)
+
+    @handles(odd)
+    def take(payload: Meal, step: HandlerContext) -> None:
+        pass
+
+    wired = participant(take=take)
+    with pytest.raises(DefinitionError) as refused:
+        Specification(wired, title="A", version="1", description="B.")
+    assert f"command {name!r} ({odd.place}) cannot be in an AsyncAPI document" in str(refused.value)
+
+
+def test_a_field_that_reads_like_a_reference_is_refused() -> None:
+    @dataclass
+    class Referring:
+        link: Annotated[int, Field(alias="$ref")]
+        count: int
+
+    @handles(Command("kitchen.refer", "kitchen.commands", Referring))
+    def take(payload: Any, step: HandlerContext) -> None:
+        pass
+
+    with pytest.raises(DefinitionError, match=r"a field called '\$ref' .* give it another alias .*'count'"):
+        document_of(participant(take=take))
