@@ -112,3 +112,34 @@ def test_what_is_no_document_is_one_clear_line(tmp_path: Path, command: str, con
     assert len(result.stderr.splitlines()) == 1
     assert str(path) in result.stderr
     assert said in result.stderr
+
+
+def test_the_words_of_a_document_cannot_look_like_lines_of_the_commands(changed: Path, tmp_path: Path) -> None:
+    document = yaml.safe_load(KEPT.read_text())
+    name = "a\x1b[2J\nrestaurant.yaml: fine"
+    document["components"]["schemas"]["CreateTicketPayload"]["properties"][name] = {"$ref": "#/nowhere"}
+    document["components"]["schemas"]["CreateTicketPayload"]["required"].append(name)
+    (tmp_path / "odd.yaml").write_text(yaml.safe_dump(document))
+    for told in (run("validate", tmp_path / "odd.yaml"), run("diff", KEPT, tmp_path / "odd.yaml")):
+        assert told.exit_code == 1
+        assert "a[2J restaurant.yaml: fine" in told.output or "leads nowhere" in told.output
+        assert "\x1b" not in told.output
+        assert "restaurant.yaml: fine" not in told.output.splitlines()
+
+
+@pytest.mark.parametrize("named", ["restaurant_service.worker", "restaurant_service.worker:participant"])
+def test_without_a_source_show_prints_the_document_of_the_applications_package(named: str) -> None:
+    assert run("show", "--app", named).output == run("show", "restaurant_service").output
+
+
+@pytest.mark.parametrize(
+    ("named", "package"),
+    [("top.mid.svc.worker", "top.mid.svc"), ("shop:participant", "shop"), ("shop", "shop"), ("a.b:c.d", "a")],
+)
+def test_an_application_is_in_the_package_of_its_module(
+    named: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("sagas_framework.asyncapi.source.load", lambda source, _: asked.append(source) or {})
+    assert run("show", "--app", named).exit_code == 0
+    assert asked == [package]
