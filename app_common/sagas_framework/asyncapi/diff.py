@@ -46,6 +46,7 @@ from sagas_framework.asyncapi.schema_changes import Comparison
 from sagas_framework.asyncapi.schema_keywords import Change
 from sagas_framework.asyncapi.verdicts import VERDICTS, Difference, Direction, Kind
 from sagas_framework.errors import ConfigurationError
+from sagas_framework.vocabulary.text import printable_line
 
 _BESIDE = "offer the new one beside the old one until nobody uses that any more"
 _KEEP = "keep it until nobody uses it any more"
@@ -68,9 +69,9 @@ def describe(differences: list[Difference]) -> str:
     """As lines for a terminal, counted in the last one."""
     lines = []
     for each in differences:
-        lines.append(f"{each.kind:<8}  {each.where}: {each.what}")
+        lines.append(printable_line(f"{each.kind:<8}  {each.where}: {each.what}"))
         if each.why:
-            lines.append(f"{'':<8}  {each.why}; instead: {each.instead}")
+            lines.append(printable_line(f"{'':<8}  {each.why}; instead: {each.instead}"))
     counts = [(kind, sum(each.kind is kind for each in differences)) for kind in Kind]
     counted = ", ".join(f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in counts)
     return "\n".join([*lines, counted if differences else "no difference"])

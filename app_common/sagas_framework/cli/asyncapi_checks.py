@@ -6,7 +6,7 @@ import click
 
 from sagas_framework.cli.target import import_module
 from sagas_framework.errors import ConfigurationError
-from sagas_framework.vocabulary.text import printable
+from sagas_framework.vocabulary.text import printable_line
 
 
 @click.command()
@@ -25,7 +25,7 @@ def validate(context: click.Context, sources: tuple[str, ...]) -> None:
             f"{source}: {len(found)} {'problem' if len(found) == 1 else 'problems'}" if found else f"{source}: fine"
         )
         for problem in found:
-            click.echo(f"  {printable(str(problem))}")
+            click.echo(f"  {printable_line(str(problem))}")
     if wrong:
         context.exit(1)
 
@@ -45,7 +45,7 @@ def diff(context: click.Context, old: str, new: str) -> None:
         found = differences(*documents)
     except ConfigurationError as error:
         raise click.ClickException(f"{error}; `sagas asyncapi validate {old} {new}` says where") from error
-    click.echo(printable(describe(found)))
+    click.echo(describe(found))
     if any(difference.kind is Kind.BREAKAGE for difference in found):
         context.exit(1)
 
