@@ -13,6 +13,7 @@ from local_stack.plan import (
     DEFAULT_DOCS_PORTS,
     SERVICES,
     docs_command,
+    docs_variable,
     page_command,
     preparation_command,
     worker_command,
@@ -119,10 +120,11 @@ def test_the_containers_run_the_commands_of_the_local_stack() -> None:
     assert services["docs"]["command"] == docs_command(DEFAULT_DOCS_PORTS, "http://127.0.0.1:5000", "0.0.0.0")
 
 
-def test_every_contracts_port_is_published_and_asked_for_its_health() -> None:
-    docs = compose(WHOLE)["services"]["docs"]
+def test_every_contracts_port_is_published_told_to_the_page_and_asked_for_its_health() -> None:
+    docs, page = (compose(WHOLE)["services"][name] for name in ("docs", "page"))
     assert docs["ports"] == [f"127.0.0.1:{port}:{port}" for port in DEFAULT_DOCS_PORTS.values()]
-    for port in DEFAULT_DOCS_PORTS.values():
+    for service, port in DEFAULT_DOCS_PORTS.items():
+        assert page["environment"][docs_variable(service)] == str(port)
         assert str(port) in docs["healthcheck"]["test"][-1]
 
 

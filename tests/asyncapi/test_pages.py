@@ -8,10 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
+from urllib.parse import unquote
 from urllib.request import urlopen
 
 import pytest
@@ -20,14 +24,18 @@ from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 
 from local_stack.plan import BUNDLE, CHECKOUT, SERVICES
+from sagas_framework.asyncapi import pages
 from sagas_framework.asyncapi.pages import server as pages_server
+from sagas_framework.asyncapi.pages import site
 from sagas_framework.asyncapi.pages.site import Service, create_site
 from sagas_framework.asyncapi.pages.viewer import INTEGRITY, PACKAGE, VERSION, Viewer
 from sagas_framework.asyncapi.pages.words import limits_of, words_for
+from sagas_framework.asyncapi.references import pointer
 from sagas_framework.asyncapi.source import load
 from sagas_framework.cli.main import commands
 from tests.support.documents import document
 
+PAGES = Path(pages.__file__).parent
 KEPT = CHECKOUT / "docs" / "asyncapi"
 SCRIPT = "<script>alert(1)</script>"
 STRANGE: dict[str, Any] = {
@@ -127,6 +135,8 @@ def test_nothing_that_a_document_says_becomes_a_tag_or_a_link_to_a_script() -> N
         ({"type": ["string", "null"]}, "string or null"),
         ({"enum": ["a", 1, None]}, '"a" or 1 or null'),
         ({"const": "a"}, '"a"'),
+        ({"$ref": "#/components/schemas/Gr%C3%B6%C3%9Fe%20%C3%A9"}, "Größe é"),
+        ({"$ref": "#/components/schemas/OrderItem/properties/dish"}, "#/components/schemas/OrderItem/properties/dish"),
         ({}, "anything"),
         (False, "nothing"),
     ],
@@ -135,11 +145,61 @@ def test_a_schema_reads_as_words(schema: object, words: str) -> None:
     assert "".join(word.text for word in words_for(schema)) == words
 
 
+def test_a_schema_is_linked_whatever_its_name_and_a_part_of_it_is_not() -> None:
+    references = [pointer("components", "schemas", "Größe é~/%"), pointer("components", "schemas", "a", "properties")]
+    properties = {str(count): {"$ref": reference} for count, reference in enumerate(references)}
+    schemas = {"Größe é~/%": {"type": "integer"}, "a": {"properties": properties}}
+    html = Html(html_of({"components": {"schemas": schemas}}))
+    inner = {link[1:] for link in html.values("href") if link.startswith("#schema-")}
+    assert {unquote(link) for link in inner} == {"schema-Größe é~/%", "schema-a"}
+
+
+def test_the_contents_lead_to_what_is_drawn_too_and_leave_out_what_is_not() -> None:
+    drawn, inner = {"payload": {"type": "object"}}, {"title": "Not drawn"}
+    document = {
+        "channels": {"c": {"messages": {"a": {"$ref": "#/components/messages/a"}, "inner": inner}}},
+        "operations": {
+            "told": {"action": "receive", "title": "Told"},
+            "asked": {"action": "receive", "reply": {}},
+            "tells": {"action": "send"},
+            "asks": {"action": "send", "reply": {}},
+            "odd": {"action": "dances"},
+        },
+        "components": {"messages": {"a": drawn}},
+    }
+    contents = html_of(document).partition("</details>")[0]
+    assert [link for link in Html(contents).values("href") if link.startswith("#")] == [
+        *("#content", "#introduction", "#operations", "#operation-receive-told", "#operation-reply-asked"),
+        *("#operation-send-tells", "#operation-request-asks", "#operation-odd", "#messages", "#message-a"),
+    ]
+    assert ">Told</a>" in contents
+
+
 def test_what_else_a_schema_demands_stands_beside_the_words() -> None:
     assert limits_of({"type": "string", "minLength": 1, "default": "x"}) == 'minLength 1, default "x"'
     pair = {"type": "array", "items": [{}, {}], "minItems": 2, "maxItems": 2, "additionalItems": False}
     assert limits_of(pair) == ""  # the brackets say it
     assert limits_of({**pair, "maxItems": 3}) != ""
+
+
+def test_what_the_pages_import_is_declared_for_whoever_installs_them() -> None:
+    """And does not come by chance, with something else. werkzeug and markupsafe are the two halves of flask."""
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    declared = {
+        re.split(r"[^\w-]", requirement)[0]
+        for requirement in [*project["dependencies"], *project["optional-dependencies"]["web"]]
+    }
+    imported = {
+        line.split()[1].partition(".")[0]
+        for file in PAGES.glob("*.py")
+        for line in file.read_text().splitlines()
+        if line.startswith(("import ", "from "))
+    }
+    distributions = packages_distributions()
+    own = {"sagas_framework", "__future__", *sys.stdlib_module_names}
+    needed = {distributions[module][0].lower() for module in imported - own}
+    assert "markdown-it-py" in needed
+    assert needed - declared <= {"werkzeug", "markupsafe"}
 
 
 # ---- what is served -------------------------------------------------------------------------------------------------
@@ -167,6 +227,17 @@ def test_the_map_shows_all_documents_of_the_process_as_picture_and_as_text() -> 
     assert '<img src="/map.svg"' in shown
     for service in services:
         assert service.title in picture.text and service.title in shown
+
+
+@pytest.mark.parametrize(("path", "drawn_by"), [("/map", "to_text"), ("/map.svg", "to_svg")])
+def test_the_map_is_drawn_once_however_often_it_is_looked_at(
+    path: str, drawn_by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawing = Mock(return_value="the map")
+    monkeypatch.setattr(site, drawn_by, drawing)
+    page = page_of({})
+    assert "the map" in page.get(path).text and "the map" in page.get(path).text
+    drawing.assert_called_once()
 
 
 def test_pages_run_their_own_files_only(tmp_path: Path) -> None:

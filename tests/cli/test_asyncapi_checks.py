@@ -1,5 +1,6 @@
 """`sagas asyncapi validate` and `diff` as they are typed: what they print, and how they exit."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from local_stack.plan import CHECKOUT
+from sagas_framework.asyncapi import Specification
 from sagas_framework.cli.main import commands
 
 KEPT = CHECKOUT / "docs" / "asyncapi" / "restaurant_service.yaml"
@@ -33,11 +35,24 @@ def test_a_breakage_exits_with_1_and_what_only_adds_with_0(changed: Path) -> Non
     assert broken.exit_code == 1
     assert "breakage  restaurant_service.create_ticket payload.table: is a new required field" in broken.stdout
     assert "add it with a default" in broken.stdout
-    assert broken.stdout.splitlines()[-1] == "1 breakage, 0 additions, 0 notes"
+    assert broken.stdout.splitlines()[-2:] == [
+        "1 breakage, 0 additions, 0 notes",
+        "a breakage wants version 2.0.0; it still says 1.0.0",
+    ]
     changed.write_text(changed.read_text().replace("      - table\n", ""))
     added = run("diff", KEPT, changed)
     assert added.exit_code == 0, added.output
-    assert added.stdout.splitlines()[-1] == "0 breakages, 1 addition, 0 notes"
+    assert added.stdout.splitlines()[-2] == "0 breakages, 1 addition, 0 notes"
+
+
+def test_differences_are_a_list_of_objects_for_ci(changed: Path) -> None:
+    broken = run("diff", KEPT, changed, "--format", "json")
+    assert broken.exit_code == 1
+    (found,) = json.loads(broken.stdout)
+    assert list(found) == ["kind", "where", "what", "why", "instead"]
+    assert (found["kind"], found["what"]) == ("breakage", "is a new required field")
+    same = run("diff", KEPT, KEPT, "--format", "json")
+    assert (same.exit_code, json.loads(same.stdout)) == (0, [])
 
 
 def test_a_document_compared_with_itself_has_no_difference() -> None:
@@ -69,7 +84,7 @@ def test_a_warning_is_told_and_is_no_failure(tmp_path: Path) -> None:
 def test_a_document_that_cannot_be_compared_says_how_to_find_out_where(changed: Path) -> None:
     changed.write_text(changed.read_text().replace("schemas/SagaId", "schemas/Nothing"))
     result = run("diff", KEPT, changed)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "leads nowhere" in result.stderr
     assert result.stderr.endswith(f"`sagas asyncapi validate {KEPT} {changed}` says where\n")
     assert "#/components/messages/" in run("validate", changed).stdout
@@ -107,7 +122,7 @@ def test_what_is_no_document_is_one_clear_line(tmp_path: Path, command: str, con
     if content is not None:
         path.write_bytes(content)
     result = run(command, *([path, KEPT] if command == "diff" else [path]))
-    assert result.exit_code == 1
+    assert result.exit_code == (2 if command == "diff" else 1)
     assert result.stdout == ""
     assert len(result.stderr.splitlines()) == 1
     assert str(path) in result.stderr
@@ -148,3 +163,41 @@ def test_an_application_is_in_the_package_of_its_module(
     monkeypatch.setattr("sagas_framework.asyncapi.source.load", load)
     assert run("show", "--app", named).exit_code == 0
     assert asked == [package]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be imported: ModuleNotFoundError"),
+        ("1 / 0", "cannot be imported: ZeroDivisionError"),
+        ("raise SystemExit('BROKER is missing')", "BROKER is missing"),
+        ("specification = 7", "make one"),
+    ],
+)
+def test_a_service_that_cannot_be_asked_is_no_breakage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, said: str
+) -> None:
+    name = f"compared_{tmp_path.name}"
+    if content is not None:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "asyncapi_specification.py").write_text(content)
+    monkeypatch.syspath_prepend(tmp_path)
+    result = run("diff", KEPT, name)
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert said in result.stderr
+
+
+def test_a_document_that_its_service_fails_to_make_is_no_breakage(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Specification) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(Specification, "document", fail)
+    result = run("diff", KEPT, "restaurant_service")
+    assert (result.exit_code, result.stderr) == (2, "sagas: ZeroDivisionError: division by zero\n")
+
+
+def test_the_help_says_what_is_checked_and_what_exit_codes_mean() -> None:
+    checked = run("validate", "--help").stdout
+    assert all(f"\n    {part}" in checked for part in ("keys and types", "references", "schemas", "examples"))
+    assert all(f"\n    {code}   " in run("diff", "--help").stdout for code in range(3))

@@ -70,7 +70,7 @@ def test_without_an_application_it_says_how_to_name_one(run: Run, folder: Path) 
     [
         ("no_such_module", "no_such_module cannot be imported: ModuleNotFoundError"),
         (f"{MODULE}:nothing", f"{MODULE} has no nothing"),
-        (f"{MODULE}:app", "is of the class Celery"),
+        (f"{MODULE}:app", "is of the class StrictApp"),
         (f"{MODULE}:participant", "is a participant and runs no sagas"),
         ("broken", "broken cannot be imported: KeyError: 'HOME_OF_NOBODY'"),
         ("stopped", "CELERY_BROKER: it is no URL"),

@@ -24,8 +24,10 @@ def test_by_default_everything_lives_in_the_state_directory() -> None:
     assert [page.url for page in plan.docs] == [f"http://127.0.0.1:{port}" for port in (8081, 8082, 8083, 8084)]
 
 
-def test_the_page_and_the_stack_agree_on_where_contracts_are() -> None:
-    assert settings.DEFAULT_DOCS_PORTS == DEFAULT_DOCS_PORTS
+def test_the_page_leads_to_the_contracts_where_the_stack_serves_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in make_plan(Path("/checkout"), STATE, {}).environment.items():
+        monkeypatch.setenv(name, value)
+    assert settings.from_environment().docs_ports == DEFAULT_DOCS_PORTS
 
 
 def test_what_the_user_sets_is_kept() -> None:

@@ -12,17 +12,19 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Route, sync_playwright
 from werkzeug.serving import make_server
 
 from local_stack.plan import CHECKOUT, SERVICES
 from sagas_framework.asyncapi.document import Document
 from sagas_framework.asyncapi.pages.site import Service, create_site
-from sagas_framework.asyncapi.pages.viewer import PUBLIC_COPY
+from sagas_framework.asyncapi.pages.viewer import PUBLIC_COPY, installed_in
 from sagas_framework.asyncapi.source import load
 
 pytestmark = pytest.mark.slow
 
+TELEPHONE = {"width": 390, "height": 300}
 HOME = "http://127.0.0.1:5000"
 # One that sends and one that receives: drawing takes a browser seconds.
 DRAWN_SERVICES = ("order_service", "restaurant_service")
@@ -92,6 +94,30 @@ def shown(browser: Browser, addresses: dict[str, str]) -> Iterator[dict[str, Sho
     context.close()
 
 
+@pytest.fixture(scope="module")
+def kinds_of_operations(viewer_bundle: Path) -> Iterator[str]:
+    """A document with all four: with and without a reply."""
+    channel = {"$ref": "#/channels/c"}
+    operations: dict[str, dict[str, Any]] = {
+        "told": {"action": "receive"},
+        "asked": {"action": "receive", "reply": {"channel": channel}},
+        "tells": {"action": "send"},
+        "asks": {"action": "send", "reply": {"channel": channel}},
+    }
+    document = {
+        "asyncapi": "3.0.0",
+        "info": {"title": "All kinds", "version": "1.0.0"},
+        "channels": {"c": {"address": "c", "messages": {"m": {"$ref": "#/components/messages/m"}}}},
+        "operations": {
+            name: {"title": name.capitalize(), "channel": channel, **operation}
+            for name, operation in operations.items()
+        },
+        "components": {"messages": {"m": {"payload": {"type": "object"}}}},
+    }
+    with served(create_site(Service(document, 8081), viewer=installed_in(viewer_bundle))) as address:
+        yield address
+
+
 def note_console(tab: Shown, message: ConsoleMessage) -> None:
     if message.type in ("error", "warning"):
         tab.errors.append(message.text)
@@ -135,8 +161,51 @@ def test_the_text_gives_way_to_the_drawn_page_and_a_link_leads_to_the_same_place
     assert drawn.locator("#text").count() == 0
     with opened(browser, java_script_enabled=False) as text:
         text.goto(addresses["restaurant_service"])
-        for anchor in ("introduction", "server-broker", "message-restaurant_service.create_ticket", "schema-Failure"):
-            assert text.locator(f"[id='{anchor}']").count() == drawn.locator(f"[id='{anchor}']").count() == 1
+        for anchor in anchors_in_contents(text):
+            assert text.locator(f"[id='{anchor}']").count() == drawn.locator(f"[id='{anchor}']").count() == 1, anchor
+
+
+@pytest.mark.parametrize("service", DRAWN_SERVICES)
+def test_the_contents_lead_to_every_operation_of_the_drawn_page(shown: dict[str, Shown], service: str) -> None:
+    page, operations = shown[service].page, shown[service].document["operations"]
+    anchors = [anchor for anchor in anchors_in_contents(page) if anchor.startswith("operation-")]
+    for anchor, name in zip(anchors, operations, strict=True):
+        page.locator(f".contents a[href='#{anchor}']").dispatch_event("click")
+        assert f"Operation ID{name}" in page.locator(f"[id='{anchor}']").text_content()  # type: ignore[operator]
+        wait_until_at_the_top(page, anchor)
+
+
+def test_on_a_telephone_the_contents_open_over_the_drawn_page_and_close_when_they_have_led_somewhere(
+    browser: Browser, kinds_of_operations: str
+) -> None:
+    with opened(browser, viewport=TELEPHONE) as page:
+        page.goto(f"{kinds_of_operations}#operation-request-asks")
+        page.wait_for_selector(DRAWN)
+        wait_until_at_the_top(page, "operation-request-asks")
+        for name, kind in (("Tells", "send-tells"), ("Asked", "reply-asked"), ("Told", "receive-told")):
+            link = page.get_by_role("link", name=name, exact=True)
+            assert not link.is_visible()
+            page.mouse.click(100, 25)  # the line is in sight, however far down one is, and nothing lies over it
+            link.click()
+            assert not link.is_visible()
+            wait_until_at_the_top(page, f"operation-{kind}")
+        page.set_viewport_size({"width": 1400, "height": 900})
+        assert link.is_visible()
+
+
+def anchors_in_contents(page: Page) -> list[str]:
+    links = page.locator(".contents a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
+    assert len(links) > 10
+    return [link.removeprefix("#") for link in links]
+
+
+def wait_until_at_the_top(page: Page, anchor: str) -> None:
+    """Of what is in sight, below the line that stays there on a telephone. Browsers follow a link a moment later."""
+    page.wait_for_function(
+        "anchor => Math.abs(document.getElementById(anchor).getBoundingClientRect().top - 50) < 50",
+        arg=anchor,
+        timeout=10_000,
+    )
 
 
 def test_pages_lead_to_each_other_to_the_files_and_home(browser: Browser, addresses: dict[str, str]) -> None:
@@ -174,13 +243,8 @@ def assert_tells_all(text: str, document: Document) -> None:
 
 @pytest.fixture
 def without_viewer() -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, create_site(Service(RESTAURANT, 8083)), threaded=True)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(create_site(Service(RESTAURANT, 8083))) as address:
+        yield address
 
 
 def test_the_public_copy_draws_the_page_as_well(browser: Browser, without_viewer: str, viewer_bundle: Path) -> None:
@@ -214,6 +278,17 @@ def test_without_any_viewer_the_text_stays(browser: Browser, without_viewer: str
 
 def content_type(route: Route) -> str:
     return "text/css" if route.request.url.endswith(".css") else "text/javascript"
+
+
+@contextmanager
+def served(site: Flask) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, site, threaded=True)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
+from order_service import settings
 from order_service.create_order_saga import CreateOrderSaga
 from order_service.launches import LAUNCHES
 from order_service.models import Order
@@ -230,6 +231,19 @@ def test_the_contracts_are_linked_on_the_host_by_which_the_page_was_reached(orch
         assert f'<a href="//{name}:8081/">Order service</a>' in html
         assert f'<a href="//{name}:9082/">Consumer service</a>' in html
         assert f'<a href="//{name}:8081/map">Map</a>' in html
+
+
+def test_the_page_alone_leads_to_no_contracts_that_nobody_serves(
+    orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for service in settings.SERVICES:
+        monkeypatch.delenv(f"{service.upper()}_DOCS_PORT", raising=False)
+    alone = create_web_app(orchestrator, docs_ports=settings.from_environment().docs_ports).test_client()
+    assert "Contracts" not in alone.get("/").text
+    monkeypatch.setenv("CONSUMER_SERVICE_DOCS_PORT", "9082")
+    beside_one = create_web_app(orchestrator, docs_ports=settings.from_environment().docs_ports).test_client()
+    assert ':9082/">Consumer service</a>' in beside_one.get("/").text
+    assert "Order service</a>" not in beside_one.get("/").text
 
 
 def test_ping_answers(page: FlaskClient) -> None:

@@ -44,15 +44,14 @@ from sagas_framework.asyncapi.document import Document
 from sagas_framework.asyncapi.references import resolved, steps_of
 from sagas_framework.asyncapi.schema_changes import Comparison
 from sagas_framework.asyncapi.schema_keywords import Change
-from sagas_framework.asyncapi.verdicts import VERDICTS, Difference, Direction, Kind
+from sagas_framework.asyncapi.verdicts import VERDICTS, Difference, Kind, Way
 from sagas_framework.errors import ConfigurationError
-from sagas_framework.vocabulary.text import printable_line
 
 _BESIDE = "offer the new one beside the old one until nobody uses that any more"
 _KEEP = "keep it until nobody uses it any more"
 _DIRECTIONS = {
-    "receive": (Direction.RECEIVED, Direction.SENT),  # the message, and its reply
-    "send": (Direction.SENT, Direction.RECEIVED),
+    "receive": (Way.RECEIVED, Way.SENT),  # the message, and its reply
+    "send": (Way.SENT, Way.RECEIVED),
 }
 _NO_HEADERS = {"type": "object", "properties": {}}
 
@@ -63,18 +62,6 @@ def differences(old: Document, new: Document) -> list[Difference]:
     for each in sorted(_Pair(old, new).differences(), key=lambda difference: list(Kind).index(difference.kind)):
         found.setdefault((each.where, each.what), each)  # once, although it is both received and sent
     return list(found.values())
-
-
-def describe(differences: list[Difference]) -> str:
-    """As lines for a terminal, counted in the last one."""
-    lines = []
-    for each in differences:
-        lines.append(printable_line(f"{each.kind:<8}  {each.where}: {each.what}"))
-        if each.why:
-            lines.append(printable_line(f"{'':<8}  {each.why}; instead: {each.instead}"))
-    counts = [(kind, sum(each.kind is kind for each in differences)) for kind in Kind]
-    counted = ", ".join(f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in counts)
-    return "\n".join([*lines, counted if differences else "no difference"])
 
 
 class _Side:
@@ -103,7 +90,17 @@ class _Side:
         reply = self.reply(operation)
         return _channel(operation), None if reply is None else _channel(reply)
 
-    def directions(self) -> Iterator[tuple[str | None, Direction]]:
+    def messages_of_channel(self, owner: Mapping[str, Any]) -> set[str]:
+        """The names of what the channel of an operation, or of a reply, has."""
+        return set(self.section(self.channels.get(_channel(owner) or "", {}), "messages"))
+
+    def messages(self, owner: Mapping[str, Any]) -> set[str]:
+        """The names of those of them that it uses: all, where it does not say."""
+        if owner.get("messages") is None:
+            return self.messages_of_channel(owner)
+        return {_referred(each) for each in owner["messages"]}
+
+    def directions(self) -> Iterator[tuple[str | None, Way]]:
         for name, operation in self.operations.items():
             if operation.get("action") not in _DIRECTIONS:
                 raise ConfigurationError(f"operation {name} neither sends nor receives")
@@ -148,7 +145,7 @@ class _Pair:
             yield _breakage(name, what, "both sides would do the same", "make it an operation of its own")
         if _channel(old) != _channel(new):
             yield _moved(name, "the channel", _channel(old), _channel(new))
-        if _messages(old) != _messages(new):
+        if self._uses_other_messages(old, new):
             yield _breakage(name, "uses other messages of its channel", "who knows the others is left alone", _BESIDE)
         yield from self._reply(name, old, new)
         yield from self._bindings(name, Kind.NOTE, old, new)
@@ -165,19 +162,24 @@ class _Pair:
         elif before is not None and after is not None:
             if _channel(before) != _channel(after):
                 yield _moved(name, "the channel of the reply", _channel(before), _channel(after))
-            if _messages(before) != _messages(after):
+            if self._uses_other_messages(before, after):
                 yield _breakage(name, "replies with other messages", "who knows the others is left alone", _BESIDE)
             place = self._old.mapping(before.get("address"), "address").get("location")
             now = self._new.mapping(after.get("address"), "address").get("location")
             if place != now:
                 yield _moved(name, "the place of the reply's address", place, now)
 
+    def _uses_other_messages(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+        """Of those that the channel has had and still has: of the others, the channel tells."""
+        came_or_went = self._old.messages_of_channel(old) ^ self._new.messages_of_channel(new)
+        return bool((self._old.messages(old) ^ self._new.messages(new)) - came_or_went)
+
     def _channels(self, told: set[str | None]) -> Iterator[Difference]:
         used = {*self._old.directions(), *self._new.directions()}
         before, after = self._old.channels, self._new.channels
         for name in _both(before, after):
             if name in before and name in after:
-                ways = [way for way in Direction if (name, way) in used] or list(Direction)
+                ways = [way for way in Way if (name, way) in used] or list(Way)
                 yield from self._channel(name, before[name], after[name], ways)
             elif name not in told and name in before:
                 yield _breakage(name, "the channel is removed", "who uses it is left alone", _KEEP)
@@ -185,7 +187,7 @@ class _Pair:
                 yield Difference(Kind.ADDITION, name, "is a new channel")
 
     def _channel(
-        self, name: str, old: Mapping[str, Any], new: Mapping[str, Any], ways: list[Direction]
+        self, name: str, old: Mapping[str, Any], new: Mapping[str, Any], ways: list[Way]
     ) -> Iterator[Difference]:
         if old.get("address") != new.get("address"):
             yield _moved(name, "the queue", old.get("address"), new.get("address"))
@@ -199,13 +201,13 @@ class _Pair:
                 yield _breakage(where, "the message is removed", "who uses it is left alone", _KEEP)
             elif key in before:
                 yield from self._message(where, before[key], after[key], ways)
-            elif Direction.SENT in ways:
+            elif Way.SENT in ways:
                 yield _breakage(where, "is a new message in this channel", "who reads there does not know it", _BESIDE)
             else:
                 yield Difference(Kind.ADDITION, where, "is a new message")
 
     def _message(
-        self, where: str, old: Mapping[str, Any], new: Mapping[str, Any], ways: list[Direction]
+        self, where: str, old: Mapping[str, Any], new: Mapping[str, Any], ways: list[Way]
     ) -> Iterator[Difference]:
         kind = old.get("contentType", self._old.document.get("defaultContentType"))
         kind_now = new.get("contentType", self._new.document.get("defaultContentType"))
@@ -262,11 +264,6 @@ def _channel(owner: Mapping[str, Any]) -> str | None:
     return None if owner.get("channel") is None else _referred(owner["channel"])
 
 
-def _messages(owner: Mapping[str, Any]) -> set[str] | None:
-    """The names of those of the channel's messages that an operation or a reply uses; None: all."""
-    return None if owner.get("messages") is None else {_referred(each) for each in owner["messages"]}
-
-
 def _referred(node: Any) -> str:
     if not isinstance(node, Mapping) or not isinstance(node.get("$ref"), str):
         raise ConfigurationError("an operation names its channel, and its messages, by a $ref to `#/channels/...`")
@@ -277,9 +274,7 @@ def _both(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     return sorted(before.keys() | after.keys())
 
 
-def _judged(
-    where: str, changes: list[Change], ways: list[Direction], top: tuple[str, ...] = ()
-) -> Iterator[Difference]:
+def _judged(where: str, changes: list[Change], ways: list[Way], top: tuple[str, ...] = ()) -> Iterator[Difference]:
     for change in changes:
         path = change.path[len(top) :] if top and change.path[: len(top)] == top else change.path
         for way in ways:

@@ -24,6 +24,7 @@ from asyncapi_python.kernel.document import (
     Tag,
 )
 
+from sagas_framework.asyncapi.references import pointer
 from sagas_framework.vocabulary import json_text
 
 Document = dict[str, Any]
@@ -31,17 +32,10 @@ Schema = dict[str, Any]
 
 VERSION = "3.0.0"
 _FIRST = ("name", "address", "action", "title", "summary", "description", "content_type")
-_SCHEMAS = "#/components/schemas/"
 
 
 def schema_ref(name: str) -> Schema:
-    return {"$ref": _SCHEMAS + name}
-
-
-def referred(schema: Schema) -> str:
-    """The component that a reference names."""
-    reference: str = schema["$ref"]
-    return reference.removeprefix(_SCHEMAS)
+    return {"$ref": pointer("components", "schemas", name)}
 
 
 @dataclass(frozen=True)
@@ -102,7 +96,7 @@ class Root:
 
 
 def _channel(channel: Channel) -> dict[str, Any]:
-    messages = {name: {"$ref": f"#/components/messages/{name}"} for name in channel.messages}
+    messages = {name: {"$ref": pointer("components", "messages", name)} for name in channel.messages}
     return {"address": channel.address, **written(channel), "messages": messages}
 
 
@@ -116,14 +110,13 @@ def _operation(operation: Operation) -> dict[str, Any]:
 
 def _reply(reply: OperationReply) -> dict[str, Any]:
     where = {"address": {"location": reply.address}} if reply.address else {}
-    channel = _channel_ref(reply.channel)
     # All that the channel has: the component that draws documents shows only what is named.
-    messages = [{"$ref": f"{channel['$ref']}/messages/{message.name}"} for message in reply.messages]
-    return {**where, "channel": channel, "messages": messages}
+    messages = [{"$ref": pointer("channels", reply.channel.key, "messages", name)} for name in reply.channel.messages]
+    return {**where, "channel": _channel_ref(reply.channel), "messages": messages}
 
 
 def _channel_ref(channel: Channel) -> dict[str, str]:
-    return {"$ref": f"#/channels/{channel.key}"}
+    return {"$ref": pointer("channels", channel.key)}
 
 
 def written(value: Any) -> Any:

@@ -33,11 +33,13 @@ class Use:
 
 @dataclass(frozen=True)
 class Exchange:
-    """A command with its replies, as one service sees them. `uses` are the steps for which it is sent."""
+    """A command with its replies, as one service sees them. `uses`: the steps for which it is sent. `own_reply_queue`:
+    where whoever takes it answers a command that names no queue."""
 
     command: AnyCommand
     action: Literal["send", "receive"]
     uses: tuple[Use, ...] = ()
+    own_reply_queue: str | None = None
 
     @property
     def reply_queues(self) -> list[str]:
@@ -49,13 +51,11 @@ class Exchange:
         return self.action == "receive" or bool(self.reply_queues)
 
 
-def exchanges_of(application: Orchestrator | Participant, takes: Iterable[AnyCommand] = ()) -> list[Exchange]:
-    """`takes`: commands whose handlers are Celery tasks of the application's own (`saga_step_handler`)."""
+def exchanges_of(application: Orchestrator | Participant) -> list[Exchange]:
     if isinstance(application, Orchestrator):
-        found = _sent_by(application.definitions.values())
-    else:
-        found = [Exchange(command, "receive") for command in application.commands]
-    return [*found, *(Exchange(command, "receive") for command in takes)]
+        return _sent_by(application.definitions.values())
+    taken = ((taken.command, taken.reply_queue) for taken in application.takes())
+    return [Exchange(command, "receive", own_reply_queue=queue) for command, queue in taken if command is not None]
 
 
 def refuse_names(commands: Iterable[AnyCommand]) -> None:

@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-from sagas_framework.asyncapi.document import Schema, referred
+from sagas_framework.asyncapi.document import Schema
+from sagas_framework.asyncapi.references import last_part
 
 _TEXTS = {
     "uuid": "7d444840-9dc0-41d1-b245-5ffdce74fad2",
@@ -38,7 +39,7 @@ class Samples:
         if "const" in schema:
             return schema["const"]
         if "$ref" in schema:
-            return self._component(referred(schema), name, within)
+            return self._component(last_part(schema), name, within)
         for key in ("allOf", "oneOf", "anyOf"):
             if key in schema:
                 return self._one_of(schema[key], name, within)

@@ -14,16 +14,22 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from sagas_framework.asyncapi.schema_forms import INTEGRAL, KINDS, TITLE, Alternative, Form, Forms, json_text
+from sagas_framework.asyncapi.schema_forms import (
+    FIELDS,
+    INTEGRAL,
+    ITEMS,
+    KINDS,
+    TITLE,
+    Alternative,
+    Form,
+    Forms,
+    canonical,
+)
 from sagas_framework.asyncapi.schema_keywords import COMPARED_ALONE, Change, Effect, listed
 
 # What may make a value of the old schema one that the new schema refuses, and the other way round.
 _LOSING = (Effect.NARROWER, Effect.REPLACED, Effect.UNCLEAR, Effect.NEW_REQUIRED, Effect.NOW_REQUIRED, Effect.REMOVED)
 _GAINING = (Effect.WIDER, Effect.REPLACED, Effect.UNCLEAR, Effect.NOW_OPTIONAL, Effect.REMOVED)
-
-
-_ITEMS = ("items", "prefixItems", "additionalItems")
-_FIELDS = ("properties", "required", "additionalProperties")
 
 
 class Comparison:
@@ -61,7 +67,7 @@ class Comparison:
 
     def same(self, old: Any, new: Any) -> bool:
         """Whether two values say the same, apart from texts, order and what references are called."""
-        return json_text(self._old.expanded(old)) == json_text(self._new.expanded(new))
+        return canonical(self._old.expanded(old)) == canonical(self._new.expanded(new))
 
     def _compared(self, before: Form, after: Form) -> list[Change]:
         found = list(_kinds(before, after))
@@ -110,22 +116,22 @@ class Comparison:
         if "enum" in alternative:
             return listed(alternative["enum"])
         plain = {key: value for key, value in alternative.items() if key != TITLE and isinstance(value, (int, str))}
-        return str(alternative.get(TITLE) or (json_text(plain) if plain else "a variant without a title"))
+        return str(alternative.get(TITLE) or (canonical(plain) if plain else "a variant without a title"))
 
     def _alternative(self, old: Alternative, new: Alternative) -> list[Change]:
         if old is new:
             return []
         found: list[Change] = []
-        for keyword in sorted((old.keys() | new.keys()) - {TITLE, *_ITEMS, *_FIELDS}):
+        for keyword in sorted((old.keys() | new.keys()) - {TITLE, *ITEMS, *FIELDS}):
             before, after = old.get(keyword), new.get(keyword)
             if keyword in COMPARED_ALONE:
                 if before != after:
                     found += COMPARED_ALONE[keyword](keyword, before, after)
             elif (keyword in old) != (keyword in new) or not self.same({keyword: before}, {keyword: after}):
                 found.append(Change(Effect.UNCLEAR, f"has another {keyword}"))
-        if any(key in side for side in (old, new) for key in _ITEMS):
+        if any(key in side for side in (old, new) for key in ITEMS):
             found += self._items(_Places(old), _Places(new))
-        if any(key in side for side in (old, new) for key in _FIELDS):
+        if any(key in side for side in (old, new) for key in FIELDS):
             found += self._fields(_Fields(old), _Fields(new))
         return found
 
@@ -218,7 +224,7 @@ def _field(name: str, old: _Fields, new: _Fields) -> Iterable[Change]:
 
 
 def _default(schema: Any) -> str | None:
-    return json_text(schema["default"]) if isinstance(schema, dict) and "default" in schema else None
+    return canonical(schema["default"]) if isinstance(schema, dict) and "default" in schema else None
 
 
 def _below(step: str, changes: Iterable[Change]) -> list[Change]:

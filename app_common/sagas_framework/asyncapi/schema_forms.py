@@ -48,8 +48,9 @@ _TAKEN_APART = ("type", "enum", "const", "anyOf", "oneOf", "allOf")
 _ANNOTATIONS = ("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "externalDocs")
 _ASIDE = ("$schema", "$id", "$comment", "definitions", "$defs", "discriminator")
 _ZERO_SAYS_NOTHING = ("minLength", "minItems", "minProperties", "uniqueItems")
-_FIELDS = ("properties", "required", "additionalProperties", "patternProperties")
-_ITEMS = ("items", "prefixItems", "additionalItems")
+FIELDS = ("properties", "required", "additionalProperties")
+_FIELDS_AND_PATTERNS = (*FIELDS, "patternProperties")  # patterns are compared as a whole, like what is unknown
+ITEMS = ("items", "prefixItems", "additionalItems")
 _UNORDERED = ("required", "enum", "type", "anyOf", "oneOf", "allOf")
 
 
@@ -105,7 +106,7 @@ class Forms:
                 continue
             found[key] = item if key in ("const", "enum") else self.expanded(item, inside)
             if key in _UNORDERED and isinstance(item, list):
-                found[key] = sorted(found[key], key=json_text)
+                found[key] = sorted(found[key], key=canonical)
         return found
 
     def _referred(self, reference: Any) -> Form:
@@ -167,8 +168,8 @@ class Forms:
         return any(not mine[name] & theirs[name] for name in mine.keys() & theirs.keys())
 
 
-def json_text(value: Any) -> str:
-    """A value as JSON has it; 1.0 and 1 are the same there."""
+def canonical(value: Any) -> str:
+    """A value as JSON has it, equal for equal values: 1.0 and 1 are the same there, and fields have no order."""
     return json.dumps(_plain(value), sort_keys=True, ensure_ascii=False, default=_in_order)
 
 
@@ -198,7 +199,7 @@ def _own(schema: Mapping[str, Any]) -> Form:
     """What the schema says itself, without its unions and parts."""
     types = _list_of({"type": [schema["type"]]} if isinstance(schema.get("type"), str) else schema, "type") or KINDS
     for unknown in (each for each in types if each not in (*KINDS, "integer")):
-        raise ConfigurationError(f"a schema has type: {json_text(unknown)}, which is no type of JSON")
+        raise ConfigurationError(f"a schema has type: {canonical(unknown)}, which is no type of JSON")
     form: Form = {kind: [{}] for kind in KINDS if kind in types or (kind == "number" and "integer" in types)}
     if "integer" in types and "number" not in types:
         form["number"][0][INTEGRAL] = True
@@ -214,7 +215,7 @@ def _speaks_of(keyword: str, value: Any, kind: str) -> bool:
         about, types = _KEYWORDS[keyword]
         fits = isinstance(value, types) and (bool in types or not isinstance(value, bool))
         if not fits or (keyword == "multipleOf" and not 0 < value < inf):
-            raise ConfigurationError(f"a schema has {keyword}: {json_text(value)}, which is no {keyword}")
+            raise ConfigurationError(f"a schema has {keyword}: {canonical(value)}, which is no {keyword}")
         return about == kind and not (keyword in _ZERO_SAYS_NOTHING and not value)
     if keyword == "format":  # numbers have some, too (`int32`)
         return kind in ("string", "number")
@@ -227,7 +228,7 @@ def _speaks_of(keyword: str, value: Any, kind: str) -> bool:
 def _list_of(schema: Mapping[str, Any], keyword: str) -> list[Any]:
     found = schema.get(keyword, [])
     if not isinstance(found, list):
-        raise ConfigurationError(f"a schema has {keyword}: {json_text(found)}, which is no list")
+        raise ConfigurationError(f"a schema has {keyword}: {canonical(found)}, which is no list")
     return found
 
 
@@ -241,7 +242,7 @@ def _listed(schema: Mapping[str, Any]) -> Iterable[list[Any]]:
 def _of_values(values: list[Any]) -> Form:
     form: Form = {}
     for kind in KINDS:
-        texts = frozenset(json_text(value) for value in values if kind_of(value) == kind)
+        texts = frozenset(canonical(value) for value in values if kind_of(value) == kind)
         if texts:
             form[kind] = [{} if kind == "null" else _one_of(texts)]
     return form
@@ -272,11 +273,13 @@ def _simplified(kind: str, alternatives: list[Alternative]) -> list[Alternative]
 
 def _items_of(side: Alternative, merged: Alternative) -> bool:
     """Whether the items that one side speaks of are those of both: `additionalItems` are other ones beside a tuple."""
-    return not any(key in side for key in _ITEMS) or all(side.get(key) == merged.get(key) for key in _ITEMS)
+    return not any(key in side for key in ITEMS) or all(side.get(key) == merged.get(key) for key in ITEMS)
 
 
 def _fields_go_together(one: Alternative, other: Alternative) -> bool:
     """Who has `additionalProperties` speaks of the fields that he does not name, and the other may name some."""
     if any(key in side for side in (one, other) for key in ("additionalProperties", "patternProperties")):
-        return not any(key in one for key in _FIELDS) or not any(key in other for key in _FIELDS)
+        return not any(key in one for key in _FIELDS_AND_PATTERNS) or not any(
+            key in other for key in _FIELDS_AND_PATTERNS
+        )
     return True

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from fractions import Fraction
 from typing import Any
 
-from sagas_framework.asyncapi.schema_forms import INTEGRAL, json_text
+from sagas_framework.asyncapi.schema_forms import INTEGRAL, canonical
 
 
 class Effect(Enum):
@@ -81,10 +81,10 @@ def _multiple(keyword: str, before: Any, after: Any) -> list[Change]:
 
 def _yes_or_no(keyword: str, before: Any, after: Any) -> list[Change]:
     if before is None:
-        return [Change(Effect.NARROWER, f"has {keyword} {json_text(after)} now")]
+        return [Change(Effect.NARROWER, f"has {keyword} {canonical(after)} now")]
     if after is None:
-        return [Change(Effect.WIDER, f"has no {keyword} {json_text(before)} any more")]
-    return [Change(Effect.UNCLEAR, f"has {keyword} {json_text(after)}; it was {json_text(before)}")]
+        return [Change(Effect.WIDER, f"has no {keyword} {canonical(before)} any more")]
+    return [Change(Effect.UNCLEAR, f"has {keyword} {canonical(after)}; it was {canonical(before)}")]
 
 
 COMPARED_ALONE = {

@@ -6,13 +6,10 @@ The schemas are pydantic's, of the same adapters that decode: what a document sa
 from __future__ import annotations
 
 import ast
-import dataclasses
 import inspect
 import itertools
 import re
 import textwrap
-import types
-import typing
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
@@ -22,6 +19,7 @@ from pydantic import TypeAdapter
 from sagas_framework.asyncapi.document import Schema, schema_ref
 from sagas_framework.errors import DefinitionError
 from sagas_framework.vocabulary import codec
+from sagas_framework.vocabulary.usable import nodes_of
 
 
 class Schemas:
@@ -38,9 +36,7 @@ class Schemas:
         tops = {schema["$ref"]: called[contract] for contract, schema in self._found.items() if "$ref" in schema}
         definitions: Mapping[str, Schema] = whole.get("$defs", {})
         self._names = _component_names(definitions, tops, taken)
-        documented = {
-            key: field_docs(cls) for contract in called for cls in _dataclasses_in(contract) for key in _keys_of(cls)
-        }
+        documented = {key: field_docs(cls) for ref, cls in _dataclasses_in(called).items() for key in _keys_of(ref)}
         self.components = {
             self._names[key]: {
                 **self._in_dialect(_described(schema, documented.get(key, {}))),
@@ -108,9 +104,11 @@ def _own_name(key: str, class_name: str) -> str:
     return class_name if class_name and key.endswith(f"__{class_name}") else key
 
 
-def _keys_of(cls: type[Any]) -> tuple[str, str]:
-    """What pydantic calls a class: its name, or a long one where there are several of that name."""
-    return _cleaned(cls.__name__), _cleaned(f"{cls.__module__}.{cls.__qualname__}").replace(".", "__")
+def _keys_of(ref: str) -> Iterator[str]:
+    """What pydantic calls `package.module.Class:12345`: `Class`, and the long name where there are several of that."""
+    long = re.sub(r":\d+", "", ref)
+    for name in (re.sub(r"[^.,[\]]+\.", "", long), long):
+        yield _cleaned(name).replace(".", "__")
 
 
 def _cleaned(name: str) -> str:
@@ -125,6 +123,12 @@ def pascal_case(text: str) -> str:
 
 
 # ---- what the source says of a field --------------------------------------------------------------------------
+
+
+def _dataclasses_in(contracts: Iterable[Any]) -> dict[str, type[Any]]:
+    """By what pydantic refers to them with: an alias that is nothing but a class goes by the alias's name."""
+    parts = (node for contract in contracts for _, node in nodes_of(contract))
+    return {part["ref"]: part["cls"] for part in parts if part["type"] == "dataclass" and "ref" in part}
 
 
 def _described(schema: Schema, docs: Mapping[str, str]) -> Schema:
@@ -158,18 +162,3 @@ def _own_field_docs(cls: type[Any]) -> dict[str, str]:
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
         if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
     }
-
-
-def _dataclasses_in(annotation: Any, seen: set[Any] | None = None) -> Iterator[type[Any]]:
-    """A dataclass, and those that it is made of."""
-    seen = set() if seen is None else seen
-    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
-        if annotation in seen:
-            return
-        seen.add(annotation)
-        yield annotation
-        for part in typing.get_type_hints(annotation).values():
-            yield from _dataclasses_in(part, seen)
-    elif isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is not None:
-        for part in typing.get_args(annotation):
-            yield from _dataclasses_in(part, seen)

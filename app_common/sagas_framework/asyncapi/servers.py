@@ -5,16 +5,18 @@ from __future__ import annotations
 from urllib.parse import SplitResult, quote, unquote
 
 from sagas_framework.asyncapi.document import BrokerServer, Schema
-from sagas_framework.transport.celery_app import Broker
+from sagas_framework.transport.celery_app import IN_ONE_PROCESS, Broker
 
 _PORTS = {"amqp": 5672, "amqps": 5671, "redis": 6379, "rediss": 6379}
 
 
 def servers_of(broker: Broker) -> list[BrokerServer]:
-    """`broker`; where several are configured, `broker_2` and so on are those that stand in for it."""
+    """`broker`; where several are configured, `broker_2` and so on are those that stand in for it. None for a broker
+    that nobody else can reach."""
+    reachable = [url for url in broker.addresses if url.scheme != IN_ONE_PROCESS]
     return [
         _server_of(url, broker, "broker" if number == 1 else f"broker_{number}")
-        for number, url in enumerate(broker.addresses, start=1)
+        for number, url in enumerate(reachable, start=1)
     ]
 
 
@@ -24,7 +26,7 @@ def _server_of(url: SplitResult, broker: Broker, key: str) -> BrokerServer:
     name = unquote(url.path.removeprefix("/"))
     # Not `netloc`: that would tell the password.
     host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname or "localhost"
-    address = f"{host}:{url.port or _PORTS.get(protocol, 0)}"
+    address = f"{host}:{url.port or _PORTS[protocol]}"
     if through_socket:
         address, pathname, description = "localhost", unquote(url.path), "The Redis behind a socket of this machine."
     elif protocol.startswith("redis"):

@@ -17,6 +17,7 @@ SUFFIXES = (".yaml", ".yml", ".json")
 MAX_FILE_BYTES = 8 * 1024 * 1024
 MODULE = "asyncapi_specification"
 _ATTRIBUTE = "specification"
+_HOWTO = "docs/howto/publish-contracts.md"
 
 
 def load(source: str, import_module: Callable[[str], Any] = importlib.import_module) -> Document:
@@ -28,11 +29,24 @@ def load(source: str, import_module: Callable[[str], Any] = importlib.import_mod
 
 def specification_of(name: str, import_module: Callable[[str], Any] = importlib.import_module) -> Specification:
     """The `specification` of a module, or of the `asyncapi_specification` in a package."""
-    last = name.rpartition(".")[2]
-    found = getattr(import_module(name if last == MODULE else f"{name}.{MODULE}"), _ATTRIBUTE, None)
+    module = name if name.rpartition(".")[2] == MODULE else f"{name}.{MODULE}"
+    try:
+        found = getattr(import_module(module), _ATTRIBUTE, None)
+    except Exception as error:
+        if _is_lack_of(module, error):
+            raise ConfigurationError(
+                f"there is no module {module}; write one that says {_ATTRIBUTE} = Specification(...), as in {_HOWTO}"
+            ) from error
+        raise
     if not isinstance(found, Specification):
         raise ConfigurationError(f"{name} has no {MODULE}.{_ATTRIBUTE}; make one: {_ATTRIBUTE} = Specification(...)")
     return found
+
+
+def _is_lack_of(module: str, error: Exception) -> bool:
+    """Not of its package, or of what it imports itself. The command line's importer has a cause for what it says."""
+    missing = error if isinstance(error, ModuleNotFoundError) else error.__cause__
+    return isinstance(missing, ModuleNotFoundError) and missing.name == module
 
 
 def _read(path: Path) -> Document:

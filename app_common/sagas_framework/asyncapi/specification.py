@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from asyncapi_python.kernel.document import (
@@ -25,7 +24,6 @@ from sagas_framework.asyncapi.wire_text import described_wire
 from sagas_framework.orchestrator.orchestrator import Orchestrator
 from sagas_framework.participant.participant import Participant
 from sagas_framework.transport.celery_app import Broker
-from sagas_framework.vocabulary.command import AnyCommand
 from sagas_framework.vocabulary.contracts import refuse_contradictions
 
 _SOME_ORCHESTRATOR = "some_orchestrator"
@@ -36,17 +34,12 @@ _PARTICIPATES = Tag("participant", "Takes part in sagas: takes commands, and ans
 
 @dataclass(frozen=True)
 class Specification:
-    """The AsyncAPI document of a service, read from what its worker is wired with.
-
-    `takes` adds commands that the wiring does not show, because their handlers are Celery tasks of the application's
-    own (`saga_step_handler`).
-    """
+    """The AsyncAPI document of a service, read from what its worker is wired with."""
 
     application: Orchestrator | Participant
     title: str
     version: str
     description: str
-    takes: Sequence[AnyCommand] = ()
 
     def __post_init__(self) -> None:
         exchanges = self._exchanges()
@@ -78,7 +71,7 @@ class Specification:
         return to_yaml(self.document())
 
     def _exchanges(self) -> list[Exchange]:
-        return sorted(exchanges_of(self.application, self.takes), key=lambda exchange: exchange.command.name)
+        return sorted(exchanges_of(self.application), key=lambda exchange: exchange.command.name)
 
 
 class _Operations:
@@ -125,10 +118,10 @@ class _Operations:
         title = f"Replies to {exchange.command.title or exchange.command.name}"
         channel = self._channel(f"{exchange.command.name}.response", known, messages, title=title)
         if known is None:
-            told = "The queue that the command names in its header; where it names none, nobody is answered."
-            if queues:
-                told += f" Here: {', '.join(queues)}."
-            channel = replace(channel, description=told)
+            own = exchange.own_reply_queue
+            otherwise = f"where it names none, `{own}`." if own else "where it names none, nobody is answered."
+            here = f" Here: {', '.join(queues)}." if queues else ""
+            channel = replace(channel, description=f"The queue that the command names in its header; {otherwise}{here}")
         return OperationReply(channel, list(messages), None if known else _REPLY_QUEUE)
 
     def _channel(self, key: str, queue: str | None, messages: list[IllustratedMessage], *, title: str) -> Channel:

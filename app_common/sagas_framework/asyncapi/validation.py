@@ -1,4 +1,5 @@
-"""Whether a document holds together: its references, its schemas, its examples, and asyncapi-python's own rules."""
+"""Whether a document is one of AsyncAPI and holds together: its keys, references, schemas and examples, and
+asyncapi-python's own rules."""
 
 from __future__ import annotations
 
@@ -12,8 +13,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from sagas_framework.asyncapi.document import Document, to_yaml
+from sagas_framework.asyncapi.document import VERSION, Document, to_yaml
 from sagas_framework.asyncapi.references import pointer, references, resolved
+from sagas_framework.asyncapi.shape import misshapen
 from sagas_framework.errors import ConfigurationError, in_one_line
 
 Place = tuple[str | int, ...]
@@ -52,12 +54,19 @@ def problems(document: Document) -> list[Problem]:
         import jsonschema  # noqa: F401
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            f"{error.name} is not installed, which validates documents: pip install 'sagas-framework[asyncapi-tools]'"
+            "validating documents needs an extra: pip install 'sagas-framework[asyncapi-tools]'"
         ) from error
+    if found := list(_misshapen(document)):
+        return found
     found = list(_broken_references(document)) or list(_bad_schemas(document)) or list(_bad_examples(document))
     if not any(problem.said_by == "references" for problem in found):
         found += _broken_rules(document)
     return sorted(found, key=lambda problem: list(Severity).index(problem.severity))
+
+
+def _misshapen(document: Document) -> Iterator[Problem]:
+    for place, what in misshapen(document):
+        yield Problem(Severity.ERROR, pointer(*place), _short(what), f"AsyncAPI {VERSION}")
 
 
 def _broken_references(document: Document) -> Iterator[Problem]:
@@ -73,18 +82,20 @@ def _broken_references(document: Document) -> Iterator[Problem]:
 
 def _messages(document: Document) -> Iterator[tuple[str, Place, Mapping[str, Any]]]:
     """Each message once, with its name and its place: most are components, some stand in a channel."""
-    in_channels = [("channels", channel, "messages") for channel in _part(document, "channels")]
+    channels = _part(document, "channels")
+    # What stands beside a `$ref` is nobody's: it may be anything.
+    in_channels = [("channels", name, "messages") for name, channel in channels.items() if "$ref" not in channel]
     for place in (("components", "messages"), *in_channels):
         for name, message in _part(document, *place).items():
-            if isinstance(message, Mapping) and "$ref" not in message:
+            if "$ref" not in message:
                 yield name, (*place, name), message
 
 
 def _part(document: Document, *steps: str) -> Mapping[str, Any]:
-    found: Any = document
+    found: Mapping[str, Any] = document
     for step in steps:
-        found = found.get(step) if isinstance(found, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
+        found = found.get(step, {})
+    return found
 
 
 def _schemas(document: Document) -> Iterator[tuple[Place, Any]]:
@@ -109,9 +120,9 @@ def _bad_schemas(document: Document) -> Iterator[Problem]:
 def _bad_examples(document: Document) -> Iterator[Problem]:
     check = _Examples(document)
     for name, place, message in _messages(document):
-        for number, example in enumerate(message.get("examples") or (), 1):
+        for number, example in enumerate(message.get("examples", ()), 1):
             for part in ("payload", "headers"):
-                if isinstance(example, Mapping) and part in example and part in message:
+                if part in example and part in message:
                     yield from check((*place, part), example[part], f"{name} example {number} {part}")
     for place, schema in _schemas(document):
         for inner, examples in _examples_in(schema, place):

@@ -17,7 +17,7 @@ class Kind(StrEnum):
     NOTE = "note"
 
 
-class Direction(StrEnum):
+class Way(StrEnum):
     """Seen from the service that the document describes."""
 
     RECEIVED = "received"
@@ -75,4 +75,4 @@ _SENT = {
     Effect.NOW_OPTIONAL: Verdict(Kind.BREAKAGE, "who reads it may miss it", "go on sending it always"),
     Effect.REMOVED: Verdict(Kind.BREAKAGE, "who reads it misses it", _KEEP_FIELD),
 }
-VERDICTS: Mapping[Direction, Mapping[Effect, Verdict]] = {Direction.RECEIVED: _RECEIVED, Direction.SENT: _SENT}
+VERDICTS: Mapping[Way, Mapping[Effect, Verdict]] = {Way.RECEIVED: _RECEIVED, Way.SENT: _SENT}

@@ -57,14 +57,14 @@ class HandlerContext:
 @dataclass(frozen=True)
 class Work:
     """One handler in the form in which the participant runs it: `run(payload, context)` takes JSON, and `encode`
-    makes JSON of what comes back; `declared`: checked against what its command declares."""
+    makes JSON of what comes back. `command` is None where the application has not said which it is."""
 
     task: str
     run: Callable[[Any, HandlerContext], Any]
     encode: Callable[[Any], Any]
     reply_queue: str | None
     transient: tuple[type[Exception], ...]
-    declared: bool = False
+    command: AnyCommand | None = None
 
 
 @dataclass(frozen=True)
@@ -139,19 +139,24 @@ def refuse_contradictory_handlers(modules: Iterable[Any]) -> None:
 
 def work_of(function: Callable[..., Any], marked: Marked) -> Work:
     command = marked.command
-    annotation = annotation_of(function, next(iter(inspect.signature(function).parameters)))
+    read = reading(command, annotation_of(function, next(iter(inspect.signature(function).parameters))))
 
     def run(payload: Any, context: HandlerContext) -> Any:
-        return function(command.decode_payload(payload), context)
+        return function(read(payload), context)
 
-    def run_with_dictionary(payload: Any, context: HandlerContext) -> Any:
+    return Work(command.name, run, command.encode_response, None, marked.transient, command)
+
+
+def reading(command: AnyCommand, annotation: Any) -> Callable[[Any], Any]:
+    """How a handler is given its payload: as the command declares it, or, where it says so, as the JSON object."""
+
+    def as_dictionary(payload: Any) -> Any:
         command.decode_payload(payload)
-        return function(codec.decode(annotation, payload, f"payload of {command.name}"), context)
+        return codec.decode(annotation, payload, f"payload of {command.name}")
 
     if is_dictionary(annotation) and annotation is not command.payload:
-        run = run_with_dictionary
-
-    return Work(command.name, run, command.encode_response, None, marked.transient, declared=True)
+        return as_dictionary
+    return command.decode_payload
 
 
 def encode_undeclared(task: str, response: Any) -> Any:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from celery.worker.strategy import default
 from sqlalchemy import Engine
 
 from sagas_framework.delivery.kept import kept_of
+from sagas_framework.errors import ConfigurationError
 from sagas_framework.storage import keeping
 from sagas_framework.transport.delivery import Delivery
 from sagas_framework.transport.wire import Unreadable, read_arguments
+from sagas_framework.vocabulary.command import AnyCommand
 
 logger = logging.getLogger(__name__)
 
@@ -21,9 +24,37 @@ logger = logging.getLogger(__name__)
 _MARK = "__sagas_command__"
 
 
-def mark_as_command(run: Callable[..., None]) -> None:
+@dataclass(frozen=True)
+class Taken:
+    """What a task does. `command` is None where its handler does not say which; `reply_queue` serves for a command
+    that names none."""
+
+    command: AnyCommand | None = None
+    reply_queue: str | None = None
+
+
+def mark_as_command(run: Callable[..., None], taken: Taken) -> None:
     """What a task runs bears the mark, for the application declares the task itself; functools.wraps carries it on."""
-    setattr(run, _MARK, True)
+    setattr(run, _MARK, taken)
+
+
+def taken_by(task: Any) -> Taken | None:
+    """None: it is an ordinary task of the application's."""
+    taken: Taken | None = getattr(task.run, _MARK, None)
+    command = None if taken is None else taken.command
+    if command is None:
+        return taken
+    if command.name != task.name:
+        raise ConfigurationError(
+            f"the task {task.name!r} does the command {command.name!r} ({command.place}): give them one name"
+        )
+    consumed = {queue.name for queue in task.app.conf.task_queues or ()}
+    if command.queue not in consumed:
+        raise ConfigurationError(
+            f"the task {task.name!r} does a command that is sent to {command.queue!r} ({command.place}), but its "
+            f"worker consumes {', '.join(sorted(consumed))}: it would never be called"
+        )
+    return taken
 
 
 class Intake:
@@ -37,7 +68,7 @@ class Intake:
 
     def strategy(self, task: Any, app: Any, consumer: Any) -> Callable[..., None]:
         run: Callable[..., None] = default(task, app, consumer)
-        if not getattr(task.run, _MARK, False):
+        if taken_by(task) is None:
             return run
 
         def receive(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> None:

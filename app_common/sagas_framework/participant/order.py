@@ -96,7 +96,8 @@ class Order:
     @property
     def address(self) -> ReturnAddress:
         place = self.place if self.announced else None
-        return ReturnAddress(self.task, self.message_id, self.saga_id, self.reply_queue, place, self.work.declared)
+        declared = self.work.command is not None
+        return ReturnAddress(self.task, self.message_id, self.saga_id, self.reply_queue, place, declared)
 
 
 def order_of_task(task: Task, saga_id: Any, payload: Any, work: Work) -> Order:

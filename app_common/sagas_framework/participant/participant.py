@@ -24,14 +24,14 @@ from sagas_framework.participant.commands import CommandBatches, park
 from sagas_framework.participant.gate import Gate
 from sagas_framework.participant.handlers import Marked, Work, encode_undeclared, marked_in, work_of
 from sagas_framework.participant.in_hand import InHand
-from sagas_framework.participant.intake import Intake, mark_as_command
+from sagas_framework.participant.intake import Intake, Taken, mark_as_command, taken_by
 from sagas_framework.participant.later import LaterAnswers
 from sagas_framework.participant.order import Order, ReturnAddress, order_of_task
 from sagas_framework.storage.weather import is_bad_weather
 from sagas_framework.transport.celery_app import Broker
 from sagas_framework.transport.inbox import Inbox
 from sagas_framework.transport.publisher import Publisher
-from sagas_framework.vocabulary.command import AnyCommand, Failure
+from sagas_framework.vocabulary.command import Failure
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Participant:
     """Build it with `create_participant`.
 
     `app` is the Celery app of its worker; `engine` its database (None: a duplicate runs its handler twice);
-    `sessions` makes sessions on it. `commands` are those that its `@handles` functions do.
+    `sessions` makes sessions on it.
     """
 
     def __init__(self, name: str, app: Celery, broker: Broker, engine: Engine | None) -> None:
@@ -56,7 +56,6 @@ class Participant:
         self.app = app
         self.broker = broker
         self.engine = engine
-        self.commands: list[AnyCommand] = []
         self._works: dict[str, Work] = {}
         self._publisher = Publisher(app, broker)
         self._answers = Answers(engine, lets_through=CELERY_OWN)
@@ -73,6 +72,21 @@ class Participant:
         if self.engine is None:
             raise ConfigurationError(f"participant {self.name!r} has no database to make sessions on")
         return sessionmaker(self.engine)
+
+    def takes(self) -> list[Taken]:
+        """All that its handlers do, in either form."""
+        tasks = [(name, taken_by(task)) for name, task in sorted(self.app.tasks.items())]
+        in_batches = [Taken(work.command) for work in self._works.values()]
+        found = {taken.command.name: taken for taken in in_batches if taken.command is not None}
+        for name, taken in tasks:
+            if taken is not None and taken.command is None:
+                raise ConfigurationError(
+                    f"the task {name!r} of participant {self.name!r} does not say which command it does; write "
+                    "saga_step_handler(..., command=...)"
+                )
+            if taken is not None:
+                found[name] = taken
+        return list(found.values())
 
     def register(self, module: ModuleType) -> None:
         """Registers every `@handles` function of a module as a Celery task, which takes one command at a time."""
@@ -91,7 +105,6 @@ class Participant:
     def _work_of(self, function: Callable[..., Any], marked: Marked) -> Work:
         work = work_of(function, marked)
         self._works[work.task] = work
-        self.commands.append(marked.command)
         return work
 
     def _register(self, work: Work, function: Callable[..., Any]) -> None:
@@ -99,8 +112,8 @@ class Participant:
             self.perform(task, saga_id, payload, work)
 
         update_wrapper(task_body, function, assigned=("__doc__",), updated=())
-        mark_as_command(task_body)
-        self.app.task(bind=True, shared=False, name=work.task)(task_body)
+        mark_as_command(task_body, Taken(work.command))
+        self.app.task(bind=True, name=work.task)(task_body)
 
     # ---- answers that come later ------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from sagas_framework.errors import ContradictoryMessages
-from sagas_framework.vocabulary.annotations import resolved
+from sagas_framework.vocabulary.annotations import annotation_in
 from sagas_framework.vocabulary.command import AnyCommand
 from sagas_framework.vocabulary.usable import refuse_unusable
 
@@ -26,12 +26,16 @@ def refuse_disagreeing_handlers(handlers: Iterable[tuple[Handler, AnyCommand]], 
                 f"the command {command.name!r} has two handlers, {place_of(first)} and {place_of(function)}: only one "
                 "of them would be called. Drop one, or give it another command"
             )
-        _refuse_other_payload(function, command)
-        _refuse_other_response(function, command, no_answer_yet)
+        refuse_disagreement(function, next(iter(inspect.signature(function).parameters)), command, no_answer_yet)
 
 
-def _refuse_other_payload(function: Handler, command: AnyCommand) -> None:
-    parameter = next(iter(inspect.signature(function).parameters))
+def refuse_disagreement(function: Handler, payload: str, command: AnyCommand, no_answer_yet: type[Any]) -> None:
+    """`payload`: the parameter that is given it."""
+    _refuse_other_payload(function, payload, command)
+    _refuse_other_response(function, command, no_answer_yet)
+
+
+def _refuse_other_payload(function: Handler, parameter: str, command: AnyCommand) -> None:
     annotation = annotation_of(function, parameter)
     if is_dictionary(annotation):
         refuse_unusable(annotation, f"{parameter!r} of handler {place_of(function)}")
@@ -57,7 +61,7 @@ def _refuse_other_response(function: Handler, command: AnyCommand, no_answer_yet
 def annotation_of(function: Handler, parameter: str) -> Any:
     """Any, where there is none or it cannot be told."""
     function = inspect.unwrap(function)
-    return resolved(getattr(function, "__annotations__", {}).get(parameter, Any), function.__globals__)
+    return annotation_in(getattr(function, "__annotations__", {}).get(parameter, Any), function.__globals__)
 
 
 def is_dictionary(annotation: Any) -> bool:

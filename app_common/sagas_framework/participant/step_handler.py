@@ -10,15 +10,19 @@ from typing import Any
 from celery import Task
 
 from sagas_framework.errors import DefinitionError
-from sagas_framework.participant.handlers import HandlerContext, Work, encode_undeclared
-from sagas_framework.participant.intake import mark_as_command
+from sagas_framework.participant.handlers import AnswerLater, HandlerContext, Work, encode_undeclared, reading
+from sagas_framework.participant.intake import Taken, mark_as_command
 from sagas_framework.participant.participant import participant_of
-from sagas_framework.participant.signatures import annotation_of
+from sagas_framework.participant.signatures import annotation_of, refuse_disagreement
 from sagas_framework.vocabulary import codec
+from sagas_framework.vocabulary.command import AnyCommand
 
 
 def saga_step_handler(
-    response_queue: str | None = None, *, transient: tuple[type[Exception], ...] = ()
+    response_queue: str | None = None,
+    *,
+    command: AnyCommand | None = None,
+    transient: tuple[type[Exception], ...] = (),
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The long form, for a task that the application declares itself:
 
@@ -27,35 +31,43 @@ def saga_step_handler(
         def create_ticket(self, saga_id, payload: dict) -> dict: ...
 
     It keeps the promises of `@handles`, one command at a time and never in batches; `step_context(self)` gives the
-    HandlerContext. An annotated payload is decoded and validated as that says. The reply queue that a command names
-    wins over `response_queue`; with neither, nobody is answered.
+    HandlerContext. With `command=create_ticket_message.message` payload and response are checked against what that
+    declares, and the service's AsyncAPI document has it; without, an annotated payload is decoded and validated as the
+    annotation says. The reply queue that a command names wins over `response_queue`; with neither, nobody is answered.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        contract = _payload_contract(function)
+        parameter = _payload_parameter(function)
+        annotation = annotation_of(function, parameter)
+        if command is not None:
+            refuse_disagreement(function, parameter, command, AnswerLater)
 
         @functools.wraps(function)
         def task_body(task: Task, saga_id: Any, payload: Any) -> None:
             def run(raw: Any, context: HandlerContext) -> Any:
-                decoded = raw if contract is Any else codec.decode(contract, raw, f"payload of {task.name}")
                 task.request.sagas_context = context
-                return function(task, saga_id, decoded)
+                return function(task, saga_id, read(task.name, raw))
 
-            encode = functools.partial(encode_undeclared, task.name)
-            work = Work(task.name, run, encode, response_queue, transient)
+            encode = functools.partial(encode_undeclared, task.name) if command is None else command.encode_response
+            work = Work(task.name, run, encode, response_queue, transient, command)
             participant_of(task.app).perform(task, saga_id, payload, work)
 
-        mark_as_command(task_body)
+        def read(name: str, raw: Any) -> Any:
+            if command is not None:
+                return reading(command, annotation)(raw)
+            return raw if annotation is Any else codec.decode(annotation, raw, f"payload of {name}")
+
+        mark_as_command(task_body, Taken(command, response_queue))
         return task_body
 
     return decorate
 
 
-def _payload_contract(function: Callable[..., Any]) -> Any:
+def _payload_parameter(function: Callable[..., Any]) -> str:
     parameters = list(inspect.signature(function).parameters)
     if len(parameters) != 3:
         raise DefinitionError(f"handler {function.__qualname__} must take (self, saga_id, payload), not {parameters}")
-    return annotation_of(function, parameters[2])
+    return parameters[2]
 
 
 def step_context(task: Task) -> HandlerContext:

@@ -24,7 +24,7 @@ GARBAGE_THRESHOLD = 20_000
 """A batch makes many objects and drops them all: looking for cycles every 700 of them, as Python does, finds none."""
 DEFAULT_VISIBILITY_TIMEOUT_SECONDS = 300.0
 BROKER_SCHEMES = ("amqp", "amqps", "pyamqp", "redis", "rediss", "redis+socket")
-_TESTS_ONLY = "memory"  # kombu's broker inside one process; no worker of ours runs on it
+IN_ONE_PROCESS = "memory"  # kombu's own: nobody else can reach it, so it serves for tests and specimens only
 
 _DURABLE: dict[str, Any] = {
     "task_acks_late": True,
@@ -88,7 +88,7 @@ def _refuse_unusable(url: str) -> None:
     scheme, separator, _ = url.partition("://")
     if not separator:
         raise ConfigurationError(f"the broker URL has no scheme; supported are {', '.join(BROKER_SCHEMES)}")
-    if scheme not in (*BROKER_SCHEMES, _TESTS_ONLY):
+    if scheme not in (*BROKER_SCHEMES, IN_ONE_PROCESS):
         raise ConfigurationError(f"the broker URL begins with {scheme!r}; supported are {', '.join(BROKER_SCHEMES)}")
     try:
         _ = urlsplit(url).port

@@ -62,7 +62,7 @@ class Inbox:
 
         if handler is not None:
             update_wrapper(gathered, handler, assigned=("__doc__",), updated=())
-        app.task(name=name, shared=False, Strategy=self.strategy)(gathered)
+        app.task(name=name, Strategy=self.strategy)(gathered)
 
     def strategy(self, task: Any, app: Any, consumer: Any) -> Callable[..., None]:
         """Celery's Task.Strategy: called for each task whenever the consumer (re)starts."""

@@ -1,4 +1,8 @@
-"""A Celery app that has one function for each task. Celery itself keeps the first, and says nothing of a second."""
+"""A Celery app whose tasks are its own, one function for each.
+
+Celery itself gives a task to every app of the process, so that one service's would be another's in a process that loads
+both; and of two functions for one task it keeps the first, with a warning at most.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ class StrictApp(Celery):  # type: ignore[misc]  # Celery has no types
         self._declared_at: dict[str, str] = {}
 
     def task(self, *args: Any, **options: Any) -> Any:
+        options.setdefault("shared", False)
         if args:  # `@app.task` without brackets
             self._refuse_a_second(args[0], options)
             return super().task(*args, **options)
@@ -35,6 +40,6 @@ class StrictApp(Celery):  # type: ignore[misc]  # Celery has no types
         first = self._declared_at.setdefault(name, place)
         if first != place:
             raise ContradictoryMessages(
-                f"the task {name!r} of the app {self.main!r} is done by two functions, at {first} and at {place}, and "
-                "Celery would call the first alone; keep one of them"
+                f"the task {name!r} of the app {self.main!r} is done by two functions, at {first} and at {place}; "
+                "Celery would call the first alone: keep one of them"
             )

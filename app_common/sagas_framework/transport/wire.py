@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sagas_framework.vocabulary import json_text
-from sagas_framework.vocabulary.codec import MAX_BODY_BYTES, too_deep
+from sagas_framework.vocabulary.codec import MAX_BODY_BYTES, MAX_DEPTH, too_deep
 from sagas_framework.vocabulary.command import AnyCommand, Failure
 from sagas_framework.vocabulary.correlation import HEADER, Correlation
 from sagas_framework.vocabulary.identity import reply_id
@@ -108,7 +108,7 @@ def read_arguments(body: bytes | str, content_type: str | None) -> tuple[Any, An
     arguments = content[0] if isinstance(content, list) and content else None
     if not isinstance(arguments, list) or len(arguments) != 2:
         raise Unreadable("its arguments are not [saga_id, payload]")
-    if too_deep(arguments):
+    if too_deep(arguments, MAX_DEPTH - 1):  # they stand in the body
         raise Unreadable("its payload is nested too deeply")
     if holds_nul(body if isinstance(body, str) else body.decode()):
         raise Unreadable("it contains NUL characters, which no database text can hold")

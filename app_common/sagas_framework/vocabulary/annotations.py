@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, get_type_hints
 
 
-def resolved(annotation: Any, names: Mapping[str, Any]) -> Any:
-    """The annotation itself; as Any, which says nothing, where what it names cannot be looked up: one that is imported
-    for type checkers only, or stands in a function. Each by itself, for the others are still good."""
+def annotation_in(annotation: Any, names: Mapping[str, Any]) -> Any:
+    """What an annotation is where these names are known; Any, which says nothing, where what it names cannot be looked
+    up: it is imported for type checkers only, or stands in a function. Each by itself: the others are still good."""
 
     def bearer() -> None: ...
 

@@ -23,7 +23,8 @@ from sagas_framework.vocabulary.text import holds_nul
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_PAYLOAD_BYTES = MAX_BODY_BYTES - 64 * 1024  # what surrounds a payload in a body is small
-MAX_DEPTH = 64
+MAX_DEPTH = 64  # so many lists and objects may stand round anything in a body
+MAX_PAYLOAD_DEPTH = MAX_DEPTH - 2  # a payload stands in the list of arguments, and that in the body
 
 
 def is_contract(contract: Any) -> bool:
@@ -53,8 +54,8 @@ def encode(contract: Any, value: Any, what: str) -> Any:
         encoded = json_text.loads(raw)
     except ValueError as error:
         raise PayloadRefused(what, f"it would not be JSON: {error}") from error
-    if _may_be_too_deep(raw) and too_deep([encoded]):  # as it is measured where it is read: inside its message
-        raise PayloadRefused(what, f"it is nested more than {MAX_DEPTH - 1} levels deep")
+    if _may_be_too_deep(raw) and too_deep(encoded, MAX_PAYLOAD_DEPTH):
+        raise PayloadRefused(what, f"it is nested more than {MAX_PAYLOAD_DEPTH} levels deep")
     return encoded
 
 
@@ -98,13 +99,14 @@ def _validate(contract: Any, raw: bytes | str, what: str, extra: Literal["forbid
 
 
 def _may_be_too_deep(raw: bytes) -> bool:
-    return raw.count(b"[") + raw.count(b"{") >= MAX_DEPTH - 1
+    """What is short, as most is, need not be searched."""
+    return len(raw) > 2 * MAX_PAYLOAD_DEPTH and raw.count(b"[") + raw.count(b"{") > MAX_PAYLOAD_DEPTH
 
 
-def too_deep(value: Any, limit: int = MAX_DEPTH) -> bool:
-    """Whether lists and objects are nested deeper than anything an honest sender would send."""
+def too_deep(value: Any, limit: int) -> bool:
+    """Whether anything in it stands in more lists and objects than these."""
     layer = [value]
-    for _ in range(limit):
+    for _ in range(limit + 1):
         layer = [
             child
             for item in layer

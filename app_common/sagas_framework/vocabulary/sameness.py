@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from functools import cache
-from itertools import count
-from operator import attrgetter
 from typing import Any
 
 _MISSING: Any = object()
@@ -40,16 +38,24 @@ class Unlike:
 
 def unlike(sent: Any, read: Any) -> Unlike | None:
     """None: they are the same. `==` would not do: it takes True for 1, and an enum's member for its value; and a
-    dataclass may compare as it likes."""
+    dataclass may compare as it likes.
+
+    Every payload that is sent comes through here. So the loops look at plain values themselves: most are, and a call
+    for each would take longer than all the rest."""
     kind = type(sent)
     if kind is not type(read):
         return _unlike_mappings(sent, read) if isinstance(read, Mapping) else _unlike_types(sent, read)
     if kind is list or kind is tuple:
-        return _first(count(), sent, read) if len(sent) == len(read) else Unlike(sent, read)
-    parts = _parts_of(kind)  # type: ignore[arg-type]  # mypy takes no class for hashable
-    if parts is not None:
-        names, values = parts
-        return _first(names, values(sent), values(read))
+        return _unlike_items(sent, read)
+    names = _names_of(kind)  # type: ignore[arg-type]  # mypy takes no class for hashable
+    if names is not None:
+        for name in names:
+            one, other = getattr(sent, name), getattr(read, name)
+            if type(one) not in _PLAIN or type(one) is not type(other) or one != other:
+                found = unlike(one, other)
+                if found is not None:
+                    return found.inside(name)
+        return None
     if kind is datetime:
         return None if _when(sent) == _when(read) else Unlike(sent, read)
     if issubclass(kind, (dict, Mapping)):
@@ -57,25 +63,22 @@ def unlike(sent: Any, read: Any) -> Unlike | None:
     return None if sent == read else Unlike(sent, read)
 
 
-def _first(names: Iterable[object], sent: Iterable[Any], read: Iterable[Any]) -> Unlike | None:
-    for name, one, other in zip(names, sent, read, strict=False):
-        kind = type(one)
-        if kind in _PLAIN and kind is type(other) and one == other:  # most are: a call less for each
-            continue
-        found = unlike(one, other)
-        if found is not None:
-            return found.inside(name)
+def _unlike_items(sent: Sequence[Any], read: Sequence[Any]) -> Unlike | None:
+    if len(sent) != len(read):
+        return Unlike(sent, read)
+    for place, one in enumerate(sent):
+        other = read[place]
+        if type(one) not in _PLAIN or type(one) is not type(other) or one != other:
+            found = unlike(one, other)
+            if found is not None:
+                return found.inside(place)
     return None
 
 
 @cache
-def _parts_of(kind: type[Any]) -> tuple[tuple[str, ...], Callable[[Any], Iterable[Any]]] | None:
-    """The names of a dataclass's fields, and how to get at their values."""
-    if not is_dataclass(kind):
-        return None
-    names = tuple(field.name for field in fields(kind))
-    values = attrgetter(*names) if len(names) > 1 else lambda value: [getattr(value, name) for name in names]
-    return names, values
+def _names_of(kind: type[Any]) -> tuple[str, ...] | None:
+    """The names of a dataclass's fields."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
 
 
 def _when(moment: datetime) -> tuple[Any, Any]:
@@ -87,7 +90,13 @@ def _unlike_mappings(sent: Any, read: Mapping[Any, Any]) -> Unlike | None:
     """The kind of mapping does not matter: a defaultdict is as good as a dictionary."""
     if not isinstance(sent, (dict, Mapping)):  # a dictionary is one, and this is how it is told faster
         return Unlike(sent, read)
-    return _first(sent, sent.values(), [read.get(key, _MISSING) for key in sent])
+    for key, one in sent.items():
+        other = read.get(key, _MISSING)
+        if type(one) not in _PLAIN or type(one) is not type(other) or one != other:
+            found = unlike(one, other)
+            if found is not None:
+                return found.inside(key)
+    return None
 
 
 def _unlike_types(sent: Any, read: Any) -> Unlike | None:

@@ -13,7 +13,7 @@ from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 
 from sagas_framework.errors import UnusableContract, in_one_line
 from sagas_framework.vocabulary import codec
-from sagas_framework.vocabulary.annotations import resolved
+from sagas_framework.vocabulary.annotations import annotation_in
 
 Schema = dict[str, Any]
 """A pydantic core schema, or a part of one."""
@@ -64,7 +64,7 @@ def _to_blame(contract: Any, error: Exception) -> str:
                 annotation = field.type
                 broken = isinstance(annotation, str) and str(error.name) in annotation
             else:
-                annotation = resolved(field.type, vars(sys.modules[contract.__module__]))
+                annotation = annotation_in(field.type, vars(sys.modules[contract.__module__]))
                 broken = not _has_schema(annotation)
             if broken:
                 return _to_blame(annotation, error) if is_dataclass(annotation) else f"{_name(contract)}.{field.name}"

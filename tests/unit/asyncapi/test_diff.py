@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from sagas_framework.asyncapi import diff
-from sagas_framework.asyncapi.diff import describe, differences
+from sagas_framework.asyncapi.diff import differences
+from sagas_framework.asyncapi.diff_report import as_json, as_text
 from sagas_framework.asyncapi.document import Document
 from sagas_framework.asyncapi.verdicts import Difference, Kind
 from sagas_framework.errors import ConfigurationError
@@ -195,6 +196,7 @@ SCHEMAS: dict[str, list[tuple[Any, Any]]] = {
         ({"not": {"const": {"title": "a"}}}, {"not": {"const": {"title": "b"}}}),
         (A, closed(A, TEXT)),
         ({"type": "object", "x-harmless": 1, "someday": 1}, {"type": "object", "someday": 2}),
+        ({**A, "patternProperties": {"x": TEXT}}, {**A, "patternProperties": {"x": INTEGER}}),
         ({**A, "patternProperties": {"x": TEXT}}, {**obj("a", a=INTEGER, x=INTEGER), "patternProperties": {"x": TEXT}}),
     ],
     "another default": [(obj(a={**INTEGER, "default": 1}), obj(a={**INTEGER, "default": 2}))],
@@ -400,17 +402,95 @@ def test_a_channel_that_nobody_uses_has_to_stand_both_ways() -> None:
     assert kind_of(differences(old, other)) == Kind.BREAKAGE
 
 
-def test_breakages_are_described_first_and_counted_last() -> None:
+# ---- which messages of the channel are used -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("user", [operation, lambda new: operation(new)["reply"]], ids=["operation", "reply"])
+def test_to_name_all_messages_of_the_channel_in_any_order_is_to_name_none(user: Change) -> None:
+    old = document(A, A)
+    for channel in old["channels"].values():
+        channel["messages"]["more"] = message(A, "more")
+    new = copy.deepcopy(old)
+    owner: Any = user(new)
+    names = list(new["channels"][owner["channel"]["$ref"].removeprefix("#/channels/")]["messages"])
+    owner["messages"] = [{"$ref": f"{owner['channel']['$ref']}/messages/{name}"} for name in reversed(names)]
+    assert differences(old, new) == differences(new, old) == []
+    owner["messages"].pop()
+    assert kind_of(differences(old, new)) == kind_of(differences(new, old)) == Kind.BREAKAGE
+
+
+def test_a_message_added_to_a_channel_is_told_once_though_the_operation_names_it_too() -> None:
+    old, new = document(A, A), document(A, A)
+    command_channel(new)["messages"]["more"] = message(A, "more")
+    for whole in (old, new):
+        names = command_channel(whole)["messages"]
+        operation(whole)["messages"] = [{"$ref": f"#/channels/{COMMAND}/messages/{name}"} for name in names]
+    assert (only(old, new).kind, only(old, new).what) == (Kind.ADDITION, "is a new message")
+    assert only(new, old).what == "the message is removed"
+
+
+# ---- as text and as JSON ------------------------------------------------------------------------------------------
+
+
+def test_breakages_are_told_first_and_counted_before_the_version_that_is_wanted() -> None:
     old, new = document(A, A), document(AB, AB)
     new["servers"] = {}
-    assert describe(differences(old, new)).splitlines() == [
+    assert as_text(differences(old, new), old, new).splitlines() == [
         "breakage  kitchen.cook payload.b: is a new required field",
         "          who does not send it yet is refused; instead: add it with a default",
         "addition  kitchen.cook.response.success payload.b: is a new required field",
         "note      servers: are others: that is deployment, and breaks no contract",
         "1 breakage, 1 addition, 1 note",
+        "a breakage wants version 2.0.0; it still says 1.0.0",
     ]
-    assert describe([]) == "no difference"
+    assert as_text([], old, old) == "no difference"
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after", "advice"),
+    [
+        (Kind.BREAKAGE, "1.4.2", "1.5.0", "a breakage wants version 2.0.0; it says 1.5.0"),
+        (Kind.BREAKAGE, "1.4.2", "2.0.0-rc.1", None),
+        (Kind.BREAKAGE, "1.4.2", "3.1.0", None),
+        (Kind.ADDITION, "1.4.2", "1.4.2", "an addition wants version 1.5.0; it still says 1.4.2"),
+        (Kind.ADDITION, "1.4.2", "1.4.3", "an addition wants version 1.5.0; it says 1.4.3"),
+        (Kind.ADDITION, "1.4.2", "1.5.0", None),
+        (Kind.ADDITION, "1.4.2", "2.0.0", None),
+        (Kind.NOTE, "1.4.2", "1.4.2", None),
+        (Kind.BREAKAGE, "0.4.2", "0.4.2", None),  # promises nothing
+        (Kind.BREAKAGE, "2026-11", "2026-11", None),
+        (Kind.BREAKAGE, "1.4.2", "1.4", None),
+        (Kind.BREAKAGE, 1.4, None, None),
+        (Kind.BREAKAGE, "1." + "9" * 5000 + ".0", "1.0.0", None),
+    ],
+)
+def test_the_version_is_advised_where_it_is_a_semantic_one_and_too_low(
+    kind: Kind, before: Any, after: Any, advice: str | None
+) -> None:
+    old, new = ({"info": {"version": version}} for version in (before, after))
+    told = as_text([Difference(kind, "here", "something")], old, new).splitlines()
+    assert told[2:] == ([] if advice is None else [advice])
+
+
+def test_another_version_alone_is_no_difference() -> None:
+    new = document()
+    new["info"]["version"] = "7.0.0"
+    assert differences(document(), new) == []
+
+
+def test_differences_are_written_as_json_in_ascii() -> None:
+    old, new = document(A), document(obj("a \x9b", **{"a": INTEGER, "\x9b": INTEGER}))
+    text = as_json(differences(old, new))
+    assert text.isascii()
+    assert json.loads(text) == [
+        {
+            "kind": "breakage",
+            "where": "kitchen.cook payload.\x9b",
+            "what": "is a new required field",
+            "why": "who does not send it yet is refused",
+            "instead": "add it with a default",
+        }
+    ]
 
 
 # ---- recursion and references ------------------------------------------------------------------------------------

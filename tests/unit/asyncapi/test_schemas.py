@@ -11,6 +11,7 @@ from uuid import UUID
 import jsonschema
 import pytest
 from pydantic import Field
+from typing_extensions import TypeAliasType, TypedDict
 
 from sagas_framework import SagaContext
 from sagas_framework.asyncapi.schemas import Schemas, field_docs
@@ -32,6 +33,14 @@ class Item:
     """Its name."""
     size: Size = Size.SMALL
     """To be packed by."""
+
+
+class Crate(TypedDict):
+    item: Item
+
+
+ItemAlias = TypeAliasType("ItemAlias", Item)
+ItemList = TypeAliasType("ItemList", list[Item])
 
 
 @dataclass
@@ -189,6 +198,12 @@ def test_what_stands_below_a_field_is_its_description() -> None:
     }
 
 
+@pytest.mark.parametrize("within", [Crate, list[Crate] | None, ItemAlias, dict[str, ItemAlias], ItemList], ids=str)
+def test_a_class_keeps_its_descriptions_whatever_it_stands_in(within: Any) -> None:
+    found = components({make_dataclass("Holder", [("it", within)]): "Holder"})
+    assert of(Item)["properties"] in [schema.get("properties") for schema in found.values()]
+
+
 def test_a_field_of_a_base_keeps_its_description() -> None:
     described = {name: schema["description"] for name, schema in of(Based)["properties"].items()}
     assert described == {"title": "Its name.", "size": "To be packed by.", "more": "What its base has not."}
@@ -274,5 +289,15 @@ def test_a_message_is_named_in_letters_that_asyncapi_allows() -> None:
     assert set(Schemas({Größe: "Größe"}).components) == {"Gr__e"}
 
 
-def test_a_class_with_other_letters_in_its_name_keeps_the_texts_of_its_fields() -> None:
-    assert Schemas({Größe: "Größe"}).components["Gr__e"]["properties"]["metres"]["description"] == "From end to end."
+@pytest.mark.parametrize(
+    ("contract", "name", "told"),
+    [
+        (Größe, "Gr__e", {"metres": "From end to end."}),
+        (Wrap[dict[str, int]], "Wrap_dict_str__int__", {"content": "What is in it."}),
+    ],
+)
+def test_a_class_with_signs_in_its_name_keeps_the_texts_of_its_fields(
+    contract: Any, name: str, told: dict[str, str]
+) -> None:
+    fields = Schemas({contract: name}).components[name]["properties"]
+    assert {field: schema["description"] for field, schema in fields.items()} == told

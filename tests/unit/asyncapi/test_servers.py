@@ -68,6 +68,10 @@ def test_no_server_tells_a_user_or_a_password(url: str) -> None:
         assert all(server["security"] == [{"type": "userPassword"}] for server in yaml.safe_load(told)["servers"])
 
 
+def test_a_broker_inside_one_process_is_no_server_for_anybody() -> None:
+    assert servers("memory://") == []
+
+
 def test_brokers_that_stand_in_for_the_first_are_servers_as_well() -> None:
     found = servers_of(Broker("amqp://one/v;amqp://two:5673/v"))
     assert [(server.key, server.host, server.pathname) for server in found] == [

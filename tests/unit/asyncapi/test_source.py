@@ -1,15 +1,19 @@
 """Where documents come from: files and modules, and one line for whatever is none."""
 
+import importlib
 import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import pytest
 
+from local_stack.plan import CHECKOUT
 from sagas_framework import create_participant
 from sagas_framework.asyncapi import Specification
 from sagas_framework.asyncapi.source import MAX_FILE_BYTES, load, specification_of
+from sagas_framework.cli import target
 from sagas_framework.errors import ConfigurationError
 
 DOCUMENT = {"asyncapi": "3.0.0", "info": {"title": "A", "version": "1"}}
@@ -90,3 +94,38 @@ def test_a_package_and_its_module_name_the_same_document(name: str) -> None:
 def test_a_module_without_a_specification_is_told_what_to_make(attributes: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=r"kitchen has no asyncapi_specification\.specification; make one"):
         specification_of("kitchen", importing("kitchen.asyncapi_specification", **attributes))
+
+
+def package(folder: Path, content: str | None = None) -> str:
+    name = f"package_{folder.name}"
+    (folder / name).mkdir()
+    (folder / name / "__init__.py").touch()
+    if content is not None:
+        (folder / name / "asyncapi_specification.py").write_text(content)
+    return name
+
+
+@pytest.mark.parametrize("import_module", [importlib.import_module, target.import_module])
+def test_a_package_without_the_module_is_told_how_to_write_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, import_module: Any
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    name = package(tmp_path)
+    with pytest.raises(ConfigurationError) as refused:
+        load(name, import_module)
+    assert str(refused.value) == (
+        f"there is no module {name}.asyncapi_specification; write one that says specification = Specification(...), "
+        "as in docs/howto/publish-contracts.md"
+    )
+    assert (CHECKOUT / "docs" / "howto" / "publish-contracts.md").is_file()
+
+
+def test_an_import_that_fails_inside_of_the_module_is_told_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    for source in (package(tmp_path, "import nobody_has_this"), "nobody_has_this"):
+        with pytest.raises(ModuleNotFoundError, match="No module named 'nobody_has_this'"):
+            load(source)
+        with pytest.raises(click.ClickException, match=r"cannot be imported: .* named 'nobody_has_this'"):
+            load(source, target.import_module)

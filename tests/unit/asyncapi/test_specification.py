@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from types import ModuleType
 from typing import Annotated, Any
 
@@ -23,11 +23,14 @@ from sagas_framework import (
     create_orchestrator,
     create_participant,
     handles,
+    saga_step_handler,
     send,
 )
 from sagas_framework.asyncapi import Specification
 from sagas_framework.asyncapi.document import Document
-from sagas_framework.errors import ContradictoryMessages, DefinitionError
+from sagas_framework.asyncapi.references import references, target
+from sagas_framework.errors import ConfigurationError, DefinitionError
+from sagas_framework.vocabulary.command import AnyCommand
 from sagas_framework.vocabulary.correlation import Correlation
 from tests.unit.asyncapi import same_name_message
 
@@ -44,6 +47,7 @@ class Cooked:
 
 COOK = Command("kitchen.cook", "kitchen.commands", Meal, Cooked, title="Cook a meal", summary="As somebody likes it.")
 THROW_AWAY = Command("kitchen.throw_away", "kitchen.commands", Meal)
+CARVE = Command("kitchen.carve", "kitchen.commands", Meal, Cooked)
 RING = Command("kitchen.ring", "bell.commands", Meal)
 
 
@@ -81,8 +85,8 @@ def orchestrator(*sagas: type[Saga[Any]]) -> Iterator[Orchestrator]:
         made.engine.dispose()
 
 
-def document_of(application: Orchestrator | Participant, **more: Any) -> Document:
-    return Specification(application, title="A", version="1", description="B.", **more).document()
+def document_of(application: Orchestrator | Participant) -> Document:
+    return Specification(application, title="A", version="1", description="B.").document()
 
 
 def document_of_sagas(*sagas: type[Saga[Any]]) -> Document:
@@ -95,6 +99,18 @@ def participant(**handlers: Any) -> Participant:
     vars(module).update(handlers)
     queues = {"queue": "kitchen.commands"}
     return create_participant("kitchen", broker="memory://", database_url=None, handlers=[module], **queues)
+
+
+def with_tasks(made: Participant, *commands: AnyCommand, reply_queue: str | None = None) -> Participant:
+    """In the long form."""
+    for command in commands:
+
+        @made.app.task(bind=True, name=command.name)  # type: ignore[untyped-decorator]  # Celery has no types
+        @saga_step_handler(reply_queue, command=command)
+        def do(self: Any, saga_id: str, payload: dict[str, Any]) -> Any:
+            return {}
+
+    return made
 
 
 @handles(COOK)
@@ -140,17 +156,35 @@ def test_the_words_of_a_message_file_are_in_the_document() -> None:
         assert (place["title"], place["summary"]) == (COOK.title, COOK.summary)
 
 
-def test_commands_of_tasks_that_the_application_declares_itself_are_told_by_takes() -> None:
-    document = document_of(participant(cook=cook), takes=[THROW_AWAY])
-    assert list(document["operations"]) == [COOK.name, THROW_AWAY.name]
+def test_a_task_of_the_long_form_is_told_with_the_queue_where_it_answers_what_names_none() -> None:
+    document = document_of(with_tasks(participant(cook=cook), CARVE, reply_queue="old_saga.responses"))
+    assert list(document["operations"]) == [CARVE.name, COOK.name]
+    told = {name: document["channels"][f"{name}.response"]["description"] for name in document["operations"]}
+    assert "where it names none, `old_saga.responses`" in told[CARVE.name]
+    assert "where it names none, nobody is answered" in told[COOK.name]
 
 
-def test_what_contradicts_what_the_wiring_takes_is_refused_where_the_document_is_declared() -> None:
-    other = Command(COOK.name, "another.queue", Meal, Cooked)
-    with pytest.raises(ContradictoryMessages) as refused:
-        document_of(participant(cook=cook), takes=[other])
-    assert COOK.place in str(refused.value)
-    assert other.place in str(refused.value)
+def test_a_task_that_does_not_say_which_command_it_does_is_named_where_the_document_is_declared() -> None:
+    made = participant(cook=cook)
+    made.app.task(bind=True, name="kitchen.forgotten")(saga_step_handler()(carve_anything))
+    with pytest.raises(ConfigurationError, match=r"'kitchen\.forgotten' .* does not say which command it does"):
+        document_of(made)
+
+
+@pytest.mark.parametrize(
+    ("name", "queue", "complaint"),
+    [("kitchen.slice", "kitchen.commands", "give them one name"), ("kitchen.carve", "nobody.reads", "never be called")],
+)
+def test_a_task_that_would_never_be_called_for_its_command_is_refused(name: str, queue: str, complaint: str) -> None:
+    made = participant(cook=cook)
+    made.app.task(bind=True, name=name)(
+        saga_step_handler(command=Command("kitchen.carve", queue, Meal))(carve_anything)
+    )
+    with pytest.raises(ConfigurationError, match=complaint):
+        document_of(made)
+
+
+def carve_anything(self: Any, saga_id: str, payload: dict[str, Any]) -> None: ...
 
 
 def test_a_success_without_a_response_is_null_and_one_with_a_response_is_of_its_class() -> None:
@@ -164,10 +198,21 @@ def test_a_success_without_a_response_is_null_and_one_with_a_response_is_of_its_
 
 
 def test_a_class_that_two_commands_share_is_called_after_the_first() -> None:
-    commands = [Command(f"depot.{name}", "depot.commands", same_name_message.Payload) for name in ("pack", "unpack")]
-    schemas = document_of(participant(cook=cook), takes=commands)["components"]["schemas"]
+    commands = [Command(f"depot.{name}", "kitchen.commands", same_name_message.Payload) for name in ("pack", "unpack")]
+    schemas = document_of(with_tasks(participant(cook=cook), *commands))["components"]["schemas"]
     assert "PackPayload" in schemas
     assert "UnpackPayload" not in schemas
+
+
+def test_every_reference_leads_to_something_also_to_a_class_with_letters_that_no_key_may_have() -> None:
+    odd = Command("kitchen.cook-50_times", "kitchen.commands", Meal, make_dataclass("Kø", [("it", Cooked)]))
+    document = document_of(with_tasks(participant(cook=cook), odd))
+    found = [target(document, reference) for _, reference in references(document)]
+    assert document["channels"][odd.name] in found
+    assert document["components"]["messages"][odd.name] in found
+    assert document["components"]["schemas"]["K_"] in found
+    [example] = document["components"]["messages"][f"{odd.name}.response.success"]["examples"]
+    assert example["payload"][0][1]["it"].keys() == {"minutes"}
 
 
 def test_a_binding_that_says_nothing_but_that_it_is_there_is_written() -> None:
@@ -293,8 +338,8 @@ def test_classes_called_like_ours_do_not_stand_in_for_them() -> None:
         failure: Failure
         saga: SagaId
 
-    command = Command("desk.report", "desk.commands", Report)
-    schemas = document_of(participant(cook=cook), takes=[command])["components"]["schemas"]
+    command = Command("desk.report", "kitchen.commands", Report)
+    schemas = document_of(with_tasks(participant(cook=cook), command))["components"]["schemas"]
     assert set(schemas["Failure"]["properties"]) == {"type", "message", "module", "traceback"}
     assert schemas["SagaId"]["format"] == "uuid"
     fields = {name: field["$ref"].rpartition("/")[2] for name, field in schemas["Report"]["properties"].items()}

@@ -15,12 +15,21 @@ from sagas_framework.asyncapi.pages.words import Word, as_json, limits_of, schem
 from sagas_framework.asyncapi.references import last_name, last_part, mapping, target_of
 
 VERBS = {"receive": "receives", "send": "sends"}
+# What the component calls an operation that has no reply, and one that has.
+KINDS = {"receive": ("receive", "reply"), "send": ("send", "request")}
 
 
 @dataclass(frozen=True)
 class Link:
     text: str
     anchor: str
+
+
+@dataclass(frozen=True)
+class Section:
+    title: str
+    anchor: str
+    links: Sequence[Link]
 
 
 @dataclass(frozen=True)
@@ -103,7 +112,11 @@ class Message:
 
 
 class Reader:
-    """Anchors are those of the component that draws the document, so that a link leads to the same place in both."""
+    """Anchors are those of the component that draws the document, so that a link leads to the same place in both.
+
+    It draws no list of channels, only each operation with its own: `channel-...` and what stands in this text alone
+    lead nowhere once it has drawn. So do messages that are no components.
+    """
 
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -122,7 +135,7 @@ class Reader:
             channel = self._follow(operation.get("channel"))
             verb = VERBS.get(str(operation.get("action")), "has to do with")
             yield Operation(
-                anchor=f"operation-{name}",
+                anchor=_operation_anchor(name, operation),
                 name=name,
                 title=_title(operation, name),
                 verb=verb,
@@ -165,6 +178,21 @@ class Reader:
         schemas = mapping(mapping(self._document.get("components")).get("schemas"))
         for name, schema in schemas.items():
             yield _schema(schema_anchor(name), str(name), schema)
+
+    def contents(self) -> Iterator[Section]:
+        """What has the same place in the text and in what the component draws."""
+        components = mapping(mapping(self._document.get("components")).get("messages"))
+        sections = (
+            Section("Servers", "servers", [Link(server.name, server.anchor) for server in self.servers()]),
+            Section("Operations", "operations", [Link(entry.title, entry.anchor) for entry in self.operations()]),
+            Section(
+                "Messages",
+                "messages",
+                [Link(entry.title, entry.anchor) for entry in self.messages() if entry.name in components],
+            ),
+            Section("Schemas", "schemas", [Link(schema.name, schema.anchor) for schema in self.schemas()]),
+        )
+        yield from (section for section in sections if section.links)
 
     # ---- references ---------------------------------------------------------------------------------------------
 
@@ -232,6 +260,12 @@ def _schema(anchor: str, name: str, schema: object) -> Schema:
         ],
         json=as_json(schema),
     )
+
+
+def _operation_anchor(name: str, operation: Mapping[str, Any]) -> str:
+    alone, replied = KINDS.get(str(operation.get("action")), ("", ""))
+    kind = replied if operation.get("reply") is not None else alone
+    return f"operation-{kind}-{name}" if kind else f"operation-{name}"
 
 
 def _example(example: object, count: int) -> Example:

@@ -45,16 +45,13 @@ class Site:
         self.viewer = viewer
         self.home = home
         self.documents = [neighbour.document for neighbour in neighbours]
-        # A document does not change while it is served: it is written once.
-        self.yaml = to_yaml(service.document)
-        self.json = to_json(service.document)
 
     def add_to(self, app: Flask) -> None:
         app.add_url_rule("/", "page", self.page)
         # Not application/yaml: browsers save that to a file instead of showing it.
         app.add_url_rule("/asyncapi.yaml", "yaml", lambda: _revalidated(self.yaml, "text/yaml"))
         app.add_url_rule("/asyncapi.json", "json", lambda: _revalidated(self.json, "application/json"))
-        app.add_url_rule("/map", "map", lambda: render_template("map.html", text=to_text(self.documents)))
+        app.add_url_rule("/map", "map", lambda: render_template("map.html", text=self.map_as_text))
         app.add_url_rule("/map.svg", "picture", self.picture)
         app.add_url_rule("/health", "health", lambda: Response("healthy\n", mimetype="text/plain"))
         app.add_url_rule("/viewer/<path:name>", "viewer", self.part_of_viewer)
@@ -69,12 +66,25 @@ class Site:
             integrity={"script": INTEGRITY[SCRIPT], "style": INTEGRITY[STYLE]},
         )
 
+    # A document does not change while it is served: each of these is written once.
     @cached_property
-    def svg(self) -> str:
+    def yaml(self) -> str:
+        return to_yaml(self.service.document)
+
+    @cached_property
+    def json(self) -> str:
+        return to_json(self.service.document)
+
+    @cached_property
+    def map_as_text(self) -> str:
+        return to_text(self.documents)
+
+    @cached_property
+    def map_as_picture(self) -> str:
         return to_svg(self.documents)
 
     def picture(self) -> Response:
-        answer = _revalidated(self.svg, "image/svg+xml")
+        answer = _revalidated(self.map_as_picture, "image/svg+xml")
         answer.headers["Content-Security-Policy"] = PICTURE_POLICY
         return answer
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sagas_framework.asyncapi.references import steps_of
+
 SCHEMAS = "#/components/schemas/"
 # Told by the words themselves, by the table of fields, or beside them.
 _TOLD = frozenset(
@@ -62,8 +64,9 @@ def _is_closed_tuple(schema: Mapping[str, Any]) -> bool:
 
 def _named(reference: str) -> Word:
     if reference.startswith(SCHEMAS):
-        name = reference.removeprefix(SCHEMAS).replace("~1", "/").replace("~0", "~")
-        return Word(name, schema_anchor(name))
+        _, _, name, *inside = steps_of(reference)
+        if not inside:
+            return Word(name, schema_anchor(name))
     return Word(reference)
 
 

@@ -3,7 +3,14 @@
 // it has drawn the document: whatever goes wrong before that, the text stays.
 {
   const wanted = document.currentScript.dataset;
-  const CONFIGURATION = { show: { sidebar: false, errors: true }, expand: { messageExamples: false } };
+  const CONFIGURATION = {
+    show: { sidebar: false, errors: true }, // the page has its own table of contents, for the text too
+    expand: { messageExamples: false },
+    receiveLabel: "receives",
+    replyLabel: "receives, and replies",
+    sendLabel: "sends",
+    requestLabel: "sends, and awaits a reply",
+  };
 
   const load = (tag, properties) =>
     new Promise((resolve, reject) => {
@@ -34,6 +41,12 @@
     }).observe(drawn, { childList: true });
     window.AsyncApiStandalone.render({ schema, config: CONFIGURATION }, drawn);
   };
+
+  // On a telephone it lies over the page, and would hide the place that it has led to.
+  const contents = document.querySelector(".contents details");
+  contents.addEventListener("click", (event) => {
+    if (event.target.closest("a")) contents.open = false;
+  });
 
   draw().catch(() => {}); // the browser's own log says what could not be loaded
 }
