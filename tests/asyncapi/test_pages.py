@@ -25,6 +25,7 @@ from flask.testing import FlaskClient
 
 from local_stack.plan import BUNDLE, CHECKOUT, SERVICES
 from sagas_framework.asyncapi import pages
+from sagas_framework.asyncapi.pages import server as pages_server
 from sagas_framework.asyncapi.pages import site
 from sagas_framework.asyncapi.pages.site import Service, create_site
 from sagas_framework.asyncapi.pages.viewer import INTEGRITY, PACKAGE, VERSION, Viewer
@@ -32,6 +33,7 @@ from sagas_framework.asyncapi.pages.words import limits_of, words_for
 from sagas_framework.asyncapi.references import pointer
 from sagas_framework.asyncapi.source import load
 from sagas_framework.cli.main import commands
+from tests.support.documents import document
 
 PAGES = Path(pages.__file__).parent
 KEPT = CHECKOUT / "docs" / "asyncapi"
@@ -354,3 +356,21 @@ def test_one_process_serves_each_document_on_its_own_port_and_stops_when_it_is_t
     for address, title in zip(server, ("Order service", "Consumer service"), strict=True):
         with urlopen(f"{address}/asyncapi.json", timeout=5) as answer:
             assert json.load(answer)["info"]["title"] == title
+
+
+def test_the_title_that_is_printed_does_nothing_to_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Stopped:
+        def run(self) -> None:
+            pass
+
+    def create_server(*_: Any, sockets: list[socket.socket], **__: Any) -> Stopped:
+        for each in sockets:
+            each.close()
+        return Stopped()
+
+    monkeypatch.setattr(pages_server, "create_server", create_server)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    pages_server.serve([(document("A\x1b[2J\nB: http://elsewhere"), 0)], "127.0.0.1", None, None)
+    assert capsys.readouterr().out.startswith("A[2J B: http://elsewhere: http://127.0.0.1:")

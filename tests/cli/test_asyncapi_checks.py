@@ -129,6 +129,42 @@ def test_what_is_no_document_is_one_clear_line(tmp_path: Path, command: str, con
     assert said in result.stderr
 
 
+def test_the_words_of_a_document_cannot_look_like_lines_of_the_commands(tmp_path: Path) -> None:
+    document = yaml.safe_load(KEPT.read_text())
+    name = "a\x1b[2J\nrestaurant.yaml: fine"
+    document["components"]["schemas"]["CreateTicketPayload"]["properties"][name] = {"type": "string"}
+    document["components"]["schemas"]["CreateTicketPayload"]["required"].append(name)
+    document["channels"][name] = {"address": name, "messages": {}}  # asyncapi-python warns of that
+    (tmp_path / "odd.yaml").write_text(yaml.safe_dump(document))
+    for told in (run("validate", tmp_path / "odd.yaml"), run("diff", KEPT, tmp_path / "odd.yaml")):
+        assert "a[2J restaurant.yaml: fine" in told.output
+        assert "\x1b" not in told.output
+        assert "restaurant.yaml: fine" not in "\n".join(line[:20] for line in told.output.splitlines())
+
+
+@pytest.mark.parametrize("named", ["restaurant_service.worker", "restaurant_service.worker:participant"])
+def test_without_a_source_show_prints_the_document_of_the_applications_package(named: str) -> None:
+    assert run("show", "--app", named).output == run("show", "restaurant_service").output
+
+
+@pytest.mark.parametrize(
+    ("named", "package"),
+    [("top.mid.svc.worker", "top.mid.svc"), ("shop:participant", "shop"), ("shop", "shop"), ("a.b:c.d", "a")],
+)
+def test_an_application_is_in_the_package_of_its_module(
+    named: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def load(source: str, _: object) -> dict[str, str]:
+        asked.append(source)
+        return {}
+
+    monkeypatch.setattr("sagas_framework.asyncapi.source.load", load)
+    assert run("show", "--app", named).exit_code == 0
+    assert asked == [package]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

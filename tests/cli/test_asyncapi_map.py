@@ -46,3 +46,12 @@ def test_the_services_of_this_system_have_all_found_each_other(run: Run) -> None
     kept = sorted(str(path) for path in (CHECKOUT / "docs" / "asyncapi").glob("*.yaml"))
     first, *_ = fine(run("asyncapi", "map", *kept)).splitlines()
     assert first == "4 services, 6 messages."  # and nothing that nobody sends, receives or agrees on
+
+
+def test_the_words_of_a_document_stay_in_their_line_and_do_nothing_to_a_terminal(run: Run, folder: Path) -> None:
+    odd = document("Or\x1b[2Jder\nall is well", sends("kitchen.cook", "kitchen.commands", "orders", title="Co\nok"))
+    (folder / "odd.json").write_text(json.dumps(odd))
+    told = fine(run("asyncapi", "map", "odd.json"))
+    assert "Or[2Jder all is well -> (nobody here receives this)\n" in told
+    assert "Co ok" in told
+    assert "\x1b" not in told

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -172,3 +173,21 @@ def test_a_message_that_has_changed_is_told_with_the_commands_that_show_and_rene
     assert told.stderr.count("is not what the code says") == 1
     assert f"`sagas asyncapi keep {kept}`" in told.stderr
     assert "amount" in outdated.read_text()
+
+
+def test_a_kept_document_that_is_missing_or_of_no_service_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(CHECKOUT)
+    kept = tmp_path / "kept"
+    shutil.copytree("docs/asyncapi", kept)
+    (kept / "closed_service.yaml").touch()
+    check = ["asyncapi", "keep", str(kept), "--check"]
+    told = CliRunner().invoke(commands, check, prog_name="sagas")
+    assert told.exit_code == 1
+    assert f"{kept / 'closed_service.yaml'} belongs to no service of [tool.sagas] asyncapi: remove it" in told.stderr
+    (kept / "order_service.yaml").unlink()
+    told = CliRunner().invoke(commands, check, prog_name="sagas")
+    assert told.exit_code == 1
+    assert f"{kept / 'order_service.yaml'} is missing\n" in told.stderr
+    assert "asyncapi diff" not in told.stderr

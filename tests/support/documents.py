@@ -63,7 +63,7 @@ class Document:
             operation["reply"] = {"channel": self._channel(reply, exchange.reply_queue, payloads)}
             if exchange.reply_queue is None:
                 operation["reply"]["address"] = {"location": "$message.header#/sagas/reply_queue"}
-        self.operations[f"operation {len(self.operations)}"] = operation
+        self.operations[f"operation_{len(self.operations)}"] = operation
 
     def _channel(self, name: str, address: str | None, payloads: Mapping[str, Schema], title: str = "") -> Schema:
         key = name if name not in self.channels else f"{name} {len(self.channels)}"

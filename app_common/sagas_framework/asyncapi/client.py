@@ -8,33 +8,10 @@ import shutil
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
 
+from sagas_framework.asyncapi.client_document import mirrored
 from sagas_framework.asyncapi.document import Document, to_yaml
 from sagas_framework.errors import ConfigurationError, in_one_line
-
-_OTHER_SIDE = {"send": "receive", "receive": "send"}
-
-
-def mirrored(document: Document) -> Document:
-    """The document of whoever uses the service.
-
-    A message is its payload alone here: asyncapi-python's generator knows no tuples, of which Celery's body is one.
-    """
-    operations = {
-        key: {**operation, "action": _OTHER_SIDE[operation["action"]]}
-        for key, operation in document["operations"].items()
-    }
-    messages = {
-        name: {key: value for key, value in message.items() if key != "examples"} | {"payload": _payload_of(message)}
-        for name, message in document["components"]["messages"].items()
-    }
-    return {**document, "operations": operations, "components": {**document["components"], "messages": messages}}
-
-
-def _payload_of(message: dict[str, Any]) -> Any:
-    arguments = message["payload"]["items"][0]
-    return arguments["items"][1]
 
 
 def generate_client(document: Document, directory: Path) -> None:
@@ -46,24 +23,45 @@ def generate_client(document: Document, directory: Path) -> None:
         ) from error
     if directory.exists():
         raise ConfigurationError(f"{directory} is there already; name a directory that is to be made")
+    seen_from_outside = to_yaml(_mirrored(document))
+    with tempfile.TemporaryDirectory() as folder:
+        source, made = Path(folder) / "client.yaml", Path(folder) / "client"
+        source.write_text(seen_from_outside, encoding="utf-8")
+        said = io.StringIO()
+        try:
+            with warnings.catch_warnings(), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+                warnings.simplefilter("ignore")  # of the generators, about options that they give each other
+                CodeGenerator().generate(source, made)
+            _compile(made)
+        except (Exception, SystemExit) as error:  # whatever its generators raise
+            raise ConfigurationError(
+                f"asyncapi-python could not make a client: {_why(error, said.getvalue())}"
+            ) from error
+        _move(made, directory)
+
+
+def _mirrored(document: Document) -> Document:
     try:
-        seen_from_outside = to_yaml(mirrored(document))
+        return mirrored(document)
+    except RecursionError as error:
+        raise ConfigurationError("the document is nested too deeply: no client can be made of it") from error
     except (AttributeError, IndexError, KeyError, TypeError) as error:
         raise ConfigurationError(
             "a client can be made from the document of a service of this framework only: this one has no operations, "
             f"or messages of another form ({type(error).__name__}: {in_one_line(error)})"
         ) from error
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        source, made = Path(folder) / "client.yaml", Path(folder) / "client"
-        source.write_text(seen_from_outside, encoding="utf-8")
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of the generators, about options that they give each other
-                CodeGenerator().generate(source, made)
-        except Exception as error:  # whatever its generators raise
-            said = " ".join(str(error).split()) or type(error).__name__
-            raise ConfigurationError(f"asyncapi-python could not make a client: {said}") from error
-        _move(made, directory)
+
+
+def _compile(made: Path) -> None:
+    """The generator writes what it is told, Python or not."""
+    for path in sorted(made.rglob("*.py")):
+        compile(path.read_bytes(), path.relative_to(made), "exec")
+
+
+def _why(error: BaseException, printed: str) -> str:
+    """The generator of the types prints why it failed, and then its file is missing."""
+    said = printed if printed.strip() and isinstance(error, FileNotFoundError) else str(error)
+    return " ".join(said.split()) or type(error).__name__
 
 
 def _move(made: Path, directory: Path) -> None:

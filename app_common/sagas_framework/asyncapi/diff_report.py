@@ -10,6 +10,7 @@ from typing import Any
 from sagas_framework.asyncapi.document import Document
 from sagas_framework.asyncapi.references import mapping
 from sagas_framework.asyncapi.verdicts import Difference, Kind
+from sagas_framework.vocabulary.text import printable_line
 
 _SEMANTIC = re.compile(r"([1-9]\d{0,8})\.(\d{1,9})\.\d{1,9}([-+].*)?", re.ASCII)  # 0.x promises nothing
 
@@ -24,7 +25,8 @@ def as_text(differences: list[Difference], old: Document, new: Document) -> str:
     counts = [(kind, sum(each.kind is kind for each in differences)) for kind in Kind]
     counted = ", ".join(f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in counts)
     lines.append(counted if differences else "no difference")
-    return "\n".join([*lines, *_advice({each.kind for each in differences}, _version(old), _version(new))])
+    lines += _advice({each.kind for each in differences}, _version(old), _version(new))
+    return "\n".join(map(printable_line, lines))
 
 
 def as_json(differences: list[Difference]) -> str:

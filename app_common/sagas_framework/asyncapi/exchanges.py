@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from sagas_framework.definition.graph import Definition, Work
+from sagas_framework.errors import DefinitionError
 from sagas_framework.orchestrator.orchestrator import Orchestrator
 from sagas_framework.participant.participant import Participant
 from sagas_framework.vocabulary.command import AnyCommand
 from sagas_framework.vocabulary.identity import Direction
+
+_KEY = re.compile(r"[A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,16 @@ def exchanges_of(application: Orchestrator | Participant) -> list[Exchange]:
         return _sent_by(application.definitions.values())
     taken = ((taken.command, taken.reply_queue) for taken in application.takes())
     return [Exchange(command, "receive", own_reply_queue=queue) for command, queue in taken if command is not None]
+
+
+def refuse_names(commands: Iterable[AnyCommand]) -> None:
+    """Celery takes any name for a task. In a document it is a key, and AsyncAPI's are of these letters."""
+    for command in commands:
+        if not _KEY.fullmatch(command.name):
+            raise DefinitionError(
+                f"command {command.name!r} ({command.place}) cannot be in an AsyncAPI document: name it with letters "
+                "(a-z, A-Z), digits, and ._- only"
+            )
 
 
 def _sent_by(definitions: Iterable[Definition]) -> list[Exchange]:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from sagas_framework.asyncapi.document import Document, to_yaml
+from sagas_framework.errors import ConfigurationError
 
 SUFFIX = ".yaml"
 
 
 def keep(documents: Mapping[str, Document], directory: Path) -> list[Path]:
     """Writes each document to `<directory>/<source>.yaml`; gives those that have changed."""
-    directory.mkdir(parents=True, exist_ok=True)
+    with _told(directory, "made"):
+        directory.mkdir(parents=True, exist_ok=True)
     changed = stale(documents, directory)
     for name, document in documents.items():
-        _path(directory, name).write_text(to_yaml(document), encoding="utf-8")
+        path = _path(directory, name)
+        with _told(path, "written"):
+            path.write_text(to_yaml(document), encoding="utf-8")
     return changed
 
 
@@ -26,9 +31,24 @@ def stale(documents: Mapping[str, Document], directory: Path) -> list[Path]:
     ]
 
 
+def of_no_service(documents: Mapping[str, Document], directory: Path) -> list[Path]:
+    """The kept documents whose service is not named any more."""
+    with _told(directory, "read"):
+        return sorted(set(directory.glob(f"*{SUFFIX}")) - {_path(directory, name) for name in documents})
+
+
 def _kept(directory: Path, name: str) -> str | None:
     path = _path(directory, name)
-    return path.read_text(encoding="utf-8") if path.is_file() else None
+    with _told(path, "read"):  # what is no text says something else, too
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+
+
+@contextmanager
+def _told(path: Path, done: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be {done}: {error.strerror}") from error
 
 
 def _path(directory: Path, name: str) -> Path:

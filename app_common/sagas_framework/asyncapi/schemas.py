@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from sagas_framework.asyncapi.document import Schema, schema_ref
+from sagas_framework.errors import DefinitionError
 from sagas_framework.vocabulary import codec
 from sagas_framework.vocabulary.json_schema import ExactJsonSchema
 from sagas_framework.vocabulary.usable import nodes_of
@@ -76,6 +77,11 @@ class Schemas:
         return {**converted, "allOf": [reference]} if converted else reference
 
     def _of_fields(self, properties: Mapping[str, Any]) -> dict[str, Any]:
+        if "$ref" in properties:
+            raise DefinitionError(
+                "a field called '$ref' cannot be in an AsyncAPI document: who reads it takes the field for a "
+                f"reference; give it another alias (it stands beside {sorted(properties.keys() - {'$ref'})})"
+            )
         return {name: self._in_dialect(schema) for name, schema in properties.items()}
 
 
@@ -84,23 +90,33 @@ def _component_names(
 ) -> dict[str, str]:
     """A name for each definition: pydantic gives classes of one name long ones, `package__module__Class`."""
     names: dict[str, str] = {}
-    used = set(taken)
+    used = {"", *taken}
     for key in [*tops, *(key for key in definitions if key not in tops)]:
-        module, _, own = key.rpartition("__")
-        module = module.rpartition("__")[2].removesuffix("_message")
+        own = _own_name(key, _cleaned(str(definitions[key].get("title", ""))))
+        module = key.removesuffix(own).removesuffix("__").rpartition("__")[2].removesuffix("_message")
         long = pascal_case(key)
         numbered = (f"{long}{number}" for number in itertools.count(2))
-        candidates = itertools.chain((tops.get(key, own), pascal_case(module) + own, long), numbered)
+        candidates = itertools.chain((_cleaned(tops.get(key, own)), pascal_case(module) + own, long), numbered)
         names[key] = next(name for name in candidates if name not in used)
         used.add(names[key])
     return names
+
+
+def _own_name(key: str, class_name: str) -> str:
+    """Of `package__module__Class` the class; a class may have such lines in its own name (`Wrap_dict_str__int__`)."""
+    return class_name if class_name and key.endswith(f"__{class_name}") else key
 
 
 def _keys_of(ref: str) -> Iterator[str]:
     """What pydantic calls `package.module.Class:12345`: `Class`, and the long name where there are several of that."""
     long = re.sub(r":\d+", "", ref)
     for name in (re.sub(r"[^.,[\]]+\.", "", long), long):
-        yield re.sub(r"[^a-zA-Z0-9._-]", "_", name).replace(".", "__")
+        yield _cleaned(name).replace(".", "__")
+
+
+def _cleaned(name: str) -> str:
+    """As AsyncAPI wants the names of components, and as pydantic makes them."""
+    return re.sub(r"[^a-zA-Z0-9._-]", "_", name)
 
 
 def pascal_case(text: str) -> str:

@@ -17,7 +17,7 @@ from asyncapi_python.kernel.document import (
 )
 
 from sagas_framework.asyncapi.document import Document, IllustratedMessage, Root, to_yaml
-from sagas_framework.asyncapi.exchanges import Exchange, exchanges_of
+from sagas_framework.asyncapi.exchanges import Exchange, exchanges_of, refuse_names
 from sagas_framework.asyncapi.messages import NO_DOCS, Messages
 from sagas_framework.asyncapi.servers import servers_of
 from sagas_framework.asyncapi.wire_text import described_wire
@@ -43,6 +43,7 @@ class Specification:
 
     def __post_init__(self) -> None:
         exchanges = self._exchanges()
+        refuse_names([exchange.command for exchange in exchanges])
         awaited = {queue: f"{self.title}'s sagas" for exchange in exchanges for queue in exchange.reply_queues}
         refuse_contradictions([exchange.command for exchange in exchanges], reply_queues=awaited)
 

@@ -11,7 +11,7 @@ import click
 from sagas_framework.cli.target import import_module
 from sagas_framework.errors import ConfigurationError, SagasError
 from sagas_framework.operations.words import one_line
-from sagas_framework.vocabulary.text import printable
+from sagas_framework.vocabulary.text import printable_line
 
 
 class NotCompared(click.ClickException):
@@ -47,7 +47,7 @@ def validate(context: click.Context, sources: tuple[str, ...]) -> None:
             f"{source}: {len(found)} {'problem' if len(found) == 1 else 'problems'}" if found else f"{source}: fine"
         )
         for problem in found:
-            click.echo(f"  {printable(str(problem))}")
+            click.echo(f"  {printable_line(str(problem))}")
     if wrong:
         context.exit(1)
 
@@ -77,7 +77,7 @@ def diff(context: click.Context, old: str, new: str, form: Literal["text", "json
             found = differences(*documents)
         except ConfigurationError as error:
             raise ConfigurationError(f"{error}; `sagas asyncapi validate {old} {new}` says where") from error
-    click.echo(as_json(found) if form == "json" else printable(as_text(found, *documents)))
+    click.echo(as_json(found) if form == "json" else as_text(found, *documents))
     if any(difference.kind is Kind.BREAKAGE for difference in found):
         context.exit(1)
 

@@ -26,3 +26,8 @@ def holds_nul(json_text: str) -> bool:
 def printable(text: str) -> str:
     """The text without control characters: somebody else may have written it, and a terminal would obey them."""
     return "".join(character for character in text if character.isprintable() or character in "\n\t")
+
+
+def printable_line(text: str) -> str:
+    """The same, in one line: a break within a name would look like a line of our own."""
+    return printable(text.replace("\n", " ").replace("\t", " "))

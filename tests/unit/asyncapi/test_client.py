@@ -1,5 +1,6 @@
 """A typed client that asyncapi-python generates from a service's document."""
 
+import copy
 import importlib
 import json
 import sys
@@ -10,10 +11,12 @@ from typing import Any
 
 import pytest
 from asyncapi_python.contrib.wire.in_memory import InMemoryWire
+from asyncapi_python_codegen.generators.templates import TemplateRenderer
 from click.testing import CliRunner
 from pydantic import ValidationError
 
 from sagas_framework.asyncapi.client import generate_client
+from sagas_framework.asyncapi.client_document import mirrored
 from sagas_framework.asyncapi.source import load
 from sagas_framework.cli.main import commands
 from sagas_framework.errors import ConfigurationError
@@ -60,6 +63,106 @@ def test_it_has_an_endpoint_for_each_command_that_the_service_receives(client: M
     assert not hasattr(application.consumer, SERVICE)
 
 
+# ---- documents that somebody else has written: their texts must not become code -----------------------------------
+
+BREAKS_OUT = 'x"""\n    raise SystemExit("the document runs")\n    """'
+INNOCENT = 'It says """quoted""" and C:\\new\\x, and it\'s 5" wide.'
+PROSE = ("title", "summary", "description", "pattern", "name", "x-python-import", "customTypePath", "examples")
+
+
+def told_everywhere(node: Any, text: str) -> Any:
+    """The text wherever prose may stand: in each object of the document that is no table of names."""
+    if isinstance(node, list):
+        return [told_everywhere(each, text) for each in node]
+    if not isinstance(node, dict):
+        return node
+    told = {key: told_everywhere(value, text) for key, value in node.items()}
+    is_one_thing = any(
+        isinstance(node.get(key), str) for key in ("type", "contentType", "address", "action", "version")
+    )
+    return told | dict.fromkeys(PROSE, text) if is_one_thing else told
+
+
+@pytest.mark.parametrize("text", [BREAKS_OUT, INNOCENT])
+def test_no_prose_of_a_document_gets_into_its_client(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr(TemplateRenderer, "run_mypy", lambda *_: None)
+    published = told_everywhere(load(SERVICE), text)
+    assert (published["info"]["description"], published["components"]["schemas"]["OrderItem"]["title"]) == (text, text)
+    generate_client(published, tmp_path / "client")
+    code = {path: path.read_text() for path in (tmp_path / "client").rglob("*.py")}
+    for path, lines in code.items():
+        compile(lines, path, "exec")
+        assert "raise SystemExit" not in lines
+        assert "quoted" not in lines
+    assert "class CreateTicketPayload" in code[tmp_path / "client" / "messages" / "json" / "__init__.py"]
+
+
+QUOTE = "a\"'"
+COMMAND = "restaurant_service.create_ticket"
+
+
+@pytest.mark.parametrize(
+    ("place", "found", "said"),
+    [
+        (("info", "version"), QUOTE, "the version is"),
+        (("channels", COMMAND, "address"), QUOTE, f"the address of channel {COMMAND} is"),
+        (("channels", COMMAND, "address"), "a.{eval}", f"the address of channel {COMMAND} is 'a.{{eval}}'"),
+        (("channels", COMMAND, "bindings", "amqp", "queue", "name"), QUOTE, "the bindings of channel"),
+        (("channels", QUOTE), {}, "the name of one of the channels is"),
+        (("channels", COMMAND, "messages", QUOTE), {}, "the name of one of the messages is"),
+        (("operations", "a = b"), {}, "the name of one of the operations is 'a = b'"),
+        (("operations", COMMAND, "channel", "$ref"), "file:///etc/passwd", "a reference of operation"),
+        (("operations", COMMAND, "reply", "address", "location"), QUOTE, "the location of replies of"),
+        (("components", "messages", "é"), {}, "the name of one of the messages is 'é'"),
+        (("components", "messages", COMMAND, "contentType"), QUOTE, "the content type of"),
+        (("components", "schemas", ""), {}, "the name of one of the schemas is ''"),
+        (("components", "schemas", "A", "properties"), {QUOTE: {}}, "a name in schema A.properties is"),
+        (("components", "schemas", "A", "required"), [QUOTE], "schema A.required is"),
+        (("components", "schemas", "A", "enum"), ["fine", QUOTE], "schema A.enum is"),
+        (("components", "schemas", "A", "const"), "a\nb", r"schema A.const is 'a\nb'"),
+        (("components", "schemas", "A", "default"), {"a": ["\\"]}, "schema A.default is"),
+        (("components", "schemas", "A", "default"), {QUOTE: 1}, "schema A.default is"),
+        (("components", "schemas", "A", "format"), QUOTE, "schema A.format is"),
+        (("components", "schemas", "A", "type"), [QUOTE], "schema A.type is"),
+        (("components", "schemas", "A", "maxLength"), "3)", "schema A.maxLength is '3)'"),
+        (("components", "schemas", "A", "maximum"), float("inf"), "schema A.maximum is inf"),
+        (("components", "schemas", "A", "anyOf"), [{"items": [{"const": QUOTE}]}], "schema A.anyOf.items.const is"),
+    ],
+)
+def test_a_name_or_value_that_could_become_code_is_refused(place: tuple[str, ...], found: Any, said: str) -> None:
+    published = copy.deepcopy(load(SERVICE))
+    node = published
+    for step in place[:-1]:
+        node = node.setdefault(step, {})
+    node[place[-1]] = found
+    with pytest.raises(ConfigurationError) as refused:
+        mirrored(published)
+    assert said in str(refused.value)
+    assert str(refused.value).startswith("no client can be made safely: ")
+    assert "\n" not in str(refused.value)
+
+
+def test_what_is_no_python_stays_out_of_the_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TemplateRenderer, "run_mypy", lambda *_: None)
+    published = copy.deepcopy(load(SERVICE))
+    published["operations"]["class"] = published["operations"].pop(COMMAND)
+    with pytest.raises(ConfigurationError, match=r"could not make a client: invalid syntax \(router.py"):
+        generate_client(published, tmp_path / "client")
+    assert not (tmp_path / "client").exists()
+
+
+def test_a_document_that_is_nested_too_deeply_is_told_in_one_line(tmp_path: Path) -> None:
+    published = copy.deepcopy(load(SERVICE))
+    schema: dict[str, Any] = {}
+    published["components"]["schemas"]["Deep"] = schema
+    for _ in range(5_000):
+        schema["items"] = schema = {}
+    with pytest.raises(ConfigurationError, match="nested too deeply: no client can be made of it"):
+        generate_client(published, tmp_path / "client")
+
+
 # ---- what no client can be made of -----------------------------------------------------------------------------------
 
 
@@ -69,26 +172,24 @@ def test_a_directory_that_is_there_is_left_alone(tmp_path: Path) -> None:
     assert told == f"sagas: {tmp_path} is there already; name a directory that is to be made\n"
 
 
+HEAD = "{asyncapi: 3.0.0, info: {title: A, version: '1'}, channels: {}, "
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
         ("asyncapi: 3.0.0", "from the document of a service of this framework only"),
-        ("{asyncapi: 3.0.0, operations: [], components: {}}", "of another form (AttributeError"),
-        ("{asyncapi: 3.0.0, operations: {a: {action: eat}}, components: {messages: {}}}", "of another form (KeyError"),
+        (HEAD + "operations: [], components: {messages: {}}}", "of another form (AttributeError"),
+        (HEAD + "operations: {a: {action: eat}}, components: {messages: {}}}", "of another form (KeyError"),
         (
-            "{asyncapi: 3.0.0, operations: {}, components: {messages: {a: {payload: {type: object}}}}}",
+            HEAD + "operations: {}, components: {messages: {a: {payload: {type: object}}}}}",
             "of another form (KeyError: 'items')",
         ),
         (
-            "{asyncapi: 3.0.0, operations: {a: {action: send, channel: {$ref: '#/channels/b'}}}, components: "
-            "{messages: {}}}",
+            HEAD + "operations: {a: {action: send, channel: {$ref: '#/channels/b'}}}, components: {messages: {}}}",
             "asyncapi-python could not make a client: Failed to extract operation 'a'",
         ),
-        (
-            "{asyncapi: 3.0.0, info: {title: A, version: '1'}, channels: {}, operations: {}, components: {messages: "
-            "{}}}",
-            "operations",
-        ),
+        (HEAD + "operations: {}, components: {messages: {}}}", "operations"),
     ],
 )
 def test_a_document_that_no_client_can_be_made_of_is_told_in_one_line(tmp_path: Path, content: str, said: str) -> None:

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field, make_dataclass
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 import jsonschema
@@ -66,6 +66,33 @@ class Card:
 @dataclass
 class Cash:
     kind: Literal["cash"]
+
+
+Content = TypeVar("Content")
+
+
+@dataclass
+class Wrap(Generic[Content]):
+    content: Content
+    """What is in it."""
+
+
+@dataclass
+class Order__Item:
+    number: int
+    """Of the article."""
+
+
+@dataclass
+class Größe:
+    metres: int
+    """From end to end."""
+
+
+class Other:
+    @dataclass
+    class Order__Item:
+        weight: int
 
 
 @dataclass
@@ -294,3 +321,43 @@ def test_a_message_without_a_class_is_any_object(contract: Any) -> None:
     schemas = Schemas({contract: "Anything"})
     assert schemas.of(contract) == {"type": "object", "additionalProperties": True}
     assert schemas.components == {}
+
+
+# ---- names of components ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("inner", "names"),
+    [
+        (Wrap[dict[str, int]], {"Wrap_dict_str__int__"}),
+        (Wrap[list[int]], {"Wrap_list_int__"}),
+        (Wrap[int | None], {"Wrap_Union_int__NoneType__"}),
+        (tuple[Wrap[dict[str, int]], Wrap[dict[str, str]]], {"Wrap_dict_str__int__", "Wrap_dict_str__str__"}),
+        (Order__Item, {"Order__Item"}),
+        (tuple[Order__Item, Other.Order__Item], {"Order__Item", "OtherOrder__Item"}),
+        (Größe, {"Gr__e"}),
+    ],
+)
+def test_a_component_has_the_whole_name_of_its_class(inner: Any, names: set[str]) -> None:
+    holder = make_dataclass("Holder", [("inner", inner)])
+    made = Schemas({holder: "Holder"})
+    assert set(made.components) - {"Holder"} == names
+    assert all(schema["title"] == name for name, schema in made.components.items())
+
+
+def test_a_message_is_named_in_letters_that_asyncapi_allows() -> None:
+    assert set(Schemas({Größe: "Größe"}).components) == {"Gr__e"}
+
+
+@pytest.mark.parametrize(
+    ("contract", "name", "told"),
+    [
+        (Größe, "Gr__e", {"metres": "From end to end."}),
+        (Wrap[dict[str, int]], "Wrap_dict_str__int__", {"content": "What is in it."}),
+    ],
+)
+def test_a_class_with_signs_in_its_name_keeps_the_texts_of_its_fields(
+    contract: Any, name: str, told: dict[str, str]
+) -> None:
+    fields = Schemas({contract: name}).components[name]["properties"]
+    assert {field: schema["description"] for field, schema in fields.items()} == told

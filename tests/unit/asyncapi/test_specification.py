@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, make_dataclass
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 import jsonschema
 import pytest
+from pydantic import Field
 
 from sagas_framework import (
     AsyncStep,
@@ -28,7 +29,7 @@ from sagas_framework import (
 from sagas_framework.asyncapi import Specification
 from sagas_framework.asyncapi.document import Document
 from sagas_framework.asyncapi.references import references, target
-from sagas_framework.errors import ConfigurationError
+from sagas_framework.errors import ConfigurationError, DefinitionError
 from sagas_framework.vocabulary.command import AnyCommand
 from sagas_framework.vocabulary.correlation import Correlation
 from tests.unit.asyncapi import same_name_message
@@ -203,13 +204,13 @@ def test_a_class_that_two_commands_share_is_called_after_the_first() -> None:
     assert "UnpackPayload" not in schemas
 
 
-def test_what_a_reference_must_escape_may_be_in_a_name() -> None:
-    odd = Command("kitchen/cook~1 50% æ", "kitchen.commands", Meal, make_dataclass("Kø", [("it", Cooked)]))
+def test_every_reference_leads_to_something_also_to_a_class_with_letters_that_no_key_may_have() -> None:
+    odd = Command("kitchen.cook-50_times", "kitchen.commands", Meal, make_dataclass("Kø", [("it", Cooked)]))
     document = document_of(with_tasks(participant(cook=cook), odd))
     found = [target(document, reference) for _, reference in references(document)]
     assert document["channels"][odd.name] in found
     assert document["components"]["messages"][odd.name] in found
-    assert document["components"]["schemas"]["Kø"] in found
+    assert document["components"]["schemas"]["K_"] in found
     [example] = document["components"]["messages"][f"{odd.name}.response.success"]["examples"]
     assert example["payload"][0][1]["it"].keys() == {"minutes"}
 
@@ -350,3 +351,34 @@ def test_the_bytes_that_a_document_shows_are_those_of_its_first_command() -> Non
     text = document_of(participant(cook=cook))["info"]["description"]
     assert '[["01970000-0000-7000-8000-00000000002a",{"name":"name"}],{},{"callbacks":null' in text
     assert "`LPUSH` to the list `kitchen.commands`" in text
+
+
+# ---- names that a document cannot hold -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a/b", "a#b", "a b", "a~b", "ü", "shop:create"])
+def test_a_command_whose_name_can_be_no_key_is_refused_with_its_place(name: str) -> None:
+    odd = Command(name, "kitchen.commands", Meal)
+
+    @handles(odd)
+    def take(payload: Meal, step: HandlerContext) -> None:
+        pass
+
+    wired = participant(take=take)
+    with pytest.raises(DefinitionError) as refused:
+        Specification(wired, title="A", version="1", description="B.")
+    assert f"command {name!r} ({odd.place}) cannot be in an AsyncAPI document" in str(refused.value)
+
+
+def test_a_field_that_reads_like_a_reference_is_refused() -> None:
+    @dataclass
+    class Referring:
+        link: Annotated[int, Field(alias="$ref")]
+        count: int
+
+    @handles(Command("kitchen.refer", "kitchen.commands", Referring))
+    def take(payload: Any, step: HandlerContext) -> None:
+        pass
+
+    with pytest.raises(DefinitionError, match=r"a field called '\$ref' .* give it another alias .*'count'"):
+        document_of(participant(take=take))

@@ -15,6 +15,7 @@ from sagas_framework.asyncapi.document import Document
 from sagas_framework.asyncapi.pages.site import Service, create_site
 from sagas_framework.asyncapi.pages.viewer import installed_in
 from sagas_framework.errors import ConfigurationError
+from sagas_framework.vocabulary.text import printable_line
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -41,7 +42,7 @@ def serve(documents: Sequence[tuple[Document, int]], host: str, home: str | None
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # waitress then finishes what it is serving
     for service in services:
         shown = f"[{host}]" if ":" in host else host
-        print(f"{service.title}: http://{shown}:{service.port}", flush=True)
+        print(f"{printable_line(service.title)}: http://{shown}:{service.port}", flush=True)
     server.run()
 
 

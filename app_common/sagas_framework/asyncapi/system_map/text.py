@@ -7,17 +7,18 @@ from collections.abc import Iterator, Sequence
 from sagas_framework.asyncapi.document import Document
 from sagas_framework.asyncapi.system_map.model import Flow
 from sagas_framework.asyncapi.system_map.reading import system_map
+from sagas_framework.vocabulary.text import printable_line
 
 
 def to_text(documents: Sequence[Document]) -> str:
     """A table for each pair of services: the messages, their replies and titles. All have the same columns."""
     found = system_map(documents)
-    tables = [(flow, [*_rows(flow)]) for flow in found.flows]
+    tables = [(flow, [tuple(map(printable_line, row)) for row in _rows(flow)]) for flow in found.flows]
     columns = list(zip(*(row for _, rows in tables for row in rows), strict=True))
     widths = [max(map(len, column)) for column in columns]
     lines = [found.summary]
     for flow, rows in tables:
-        lines += ["", *_heading(flow)]
+        lines += ["", *map(printable_line, _heading(flow))]
         lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     return "\n".join(lines) + "\n"
 
