@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from itertools import combinations, product
-from math import inf
+from math import ceil, floor, inf, isfinite
 from typing import Any
 
 from sagas_framework.asyncapi.references import resolved, target
@@ -27,8 +27,9 @@ TITLE = "title"  # kept to name the alternatives of a union; compared it is not
 _NUMBER = (int, float)
 _SCHEMA = (dict, bool)
 # Each keyword with the kind of values that it speaks about and the types that it may have itself.
+_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _KEYWORDS: dict[str, tuple[str, tuple[type, ...]]] = {
-    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), ("number", _NUMBER)),
+    **dict.fromkeys(_BOUNDS, ("number", _NUMBER)),
     "multipleOf": ("number", _NUMBER),
     **dict.fromkeys(("minLength", "maxLength"), ("string", (int,))),
     "pattern": ("string", (str,)),
@@ -230,7 +231,20 @@ def _own(schema: Mapping[str, Any]) -> Form:
         for kind in form:
             if _speaks_of(keyword, value, kind):
                 form[kind][0][keyword] = value
+    if form.get("number", [{}])[0].get(INTEGRAL):
+        form["number"] = [_with_whole_bounds(form["number"][0])]
     return form
+
+
+def _with_whole_bounds(number: Alternative) -> Alternative:
+    """An integer that is more than 0 is at least 1: one way to say it, so that the two are not told apart."""
+    bounds = {key: number[key] for key in _BOUNDS if isfinite(number.get(key, inf))}
+    least = [ceil(bounds["minimum"])] if "minimum" in bounds else []
+    most = [floor(bounds["maximum"])] if "maximum" in bounds else []
+    least += [floor(bounds["exclusiveMinimum"]) + 1] if "exclusiveMinimum" in bounds else []
+    most += [ceil(bounds["exclusiveMaximum"]) - 1] if "exclusiveMaximum" in bounds else []
+    rest = {key: value for key, value in number.items() if key not in bounds}
+    return rest | ({"minimum": max(least)} if least else {}) | ({"maximum": min(most)} if most else {})
 
 
 def _speaks_of(keyword: str, value: Any, kind: str) -> bool:

@@ -175,6 +175,7 @@ SCHEMAS: dict[str, list[tuple[Any, Any]]] = {
         ({**TEXT, "format": "uuid"}, TEXT),
         ({**INTEGER, "multipleOf": 4}, {**INTEGER, "multipleOf": 2}),
         ({"type": "object", "minProperties": 1}, {"type": "object", "minProperties": 0}),
+        ({**INTEGER, "exclusiveMinimum": 1}, {**INTEGER, "minimum": 1}),
     ],
     "unknown fields refused now": [
         (A, closed(A)),
@@ -214,6 +215,7 @@ SCHEMAS: dict[str, list[tuple[Any, Any]]] = {
         ({"oneOf": [INTEGER, {"minimum": 3}]}, {"oneOf": [{"minimum": 3}, INTEGER]}),
         ({"not": any_of({"const": "a"}, TEXT)}, {"not": any_of(TEXT, {"const": "a"})}),
         ({**TEXT, "minLength": 0}, TEXT),
+        ({**INTEGER, "exclusiveMinimum": 0, "exclusiveMaximum": 9.5}, {**INTEGER, "minimum": 1, "maximum": 9}),
         ({"enum": [True, False]}, {"type": "boolean"}),
         (any_of(TEXT, {"const": "a"}), TEXT),
     ],
