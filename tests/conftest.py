@@ -1,10 +1,8 @@
 """For all tests: those that need a server run when it answers on localhost, in a corner of their own."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 from sqlalchemy import Engine
@@ -12,6 +10,7 @@ from sqlalchemy import Engine
 from local_stack.messages import StackError
 from local_stack.plan import BUNDLE, CHECKOUT
 from tests.support import databases
+from tests.support.missing import missing, missing_of_npm
 from tests.support.own_brokers import own_broker
 from tests.support.servers import RABBITMQ, SERVERS, postgresql_database, rabbitmq_vhost
 
@@ -25,13 +24,7 @@ BOTH_BROKERS = (
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for server in SERVERS:
         if item.get_closest_marker(server.marker) is not None and not server.answers():
-            _missing(f"no {server.name} answers on {server.address}")
-
-
-def _missing(reason: str) -> NoReturn:
-    if os.environ.get("REQUIRE_SERVICES") == "1":
-        pytest.fail(f"{reason}, and REQUIRE_SERVICES=1 asks for it", pytrace=False)
-    pytest.skip(reason)
+            missing(f"no {server.name} answers on {server.address}")
 
 
 # ---- databases ----------------------------------------------------------------------------------------------------
@@ -76,14 +69,14 @@ def redis_url() -> Iterator[str]:
         with own_broker("redis") as broker:
             yield broker.url
     except StackError as error:
-        _missing(str(error))
+        missing(str(error))
 
 
 @pytest.fixture(scope="session")
 def rabbitmq_url() -> Iterator[str]:
     """A virtual host of RabbitMQ for this run alone. A test that asks for it carries the mark `rabbitmq`."""
     if not RABBITMQ.answers():
-        _missing(f"no RabbitMQ answers on {RABBITMQ.address}")
+        missing(f"no RabbitMQ answers on {RABBITMQ.address}")
     with rabbitmq_vhost() as url:
         yield url
 
@@ -101,7 +94,7 @@ def broker_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Debian's Chromium; none is downloaded."""
-    return shutil.which("chromium") or _missing("there is no chromium on the PATH (Debian: apt install chromium)")
+    return shutil.which("chromium") or missing("there is no chromium on the PATH (Debian: apt install chromium)")
 
 
 @pytest.fixture(scope="session")
@@ -109,7 +102,4 @@ def viewer_bundle() -> Path:
     """The folder of the npm package that draws documents, as `make` installs it."""
     if (CHECKOUT / BUNDLE).is_dir():
         return CHECKOUT / BUNDLE
-    reason = "what draws documents is not installed (sh tools/asyncapi_page/install.sh)"
-    if shutil.which("npm") is None:
-        pytest.skip(f"{reason}, and there is no npm that could")
-    _missing(reason)
+    missing_of_npm("what draws documents is not installed (sh tools/asyncapi_page/install.sh)")

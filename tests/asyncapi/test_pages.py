@@ -23,7 +23,7 @@ import yaml
 from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 
-from local_stack.plan import BUNDLE, CHECKOUT, SERVICES
+from local_stack.plan import CHECKOUT, SERVICES
 from sagas_framework.asyncapi import pages
 from sagas_framework.asyncapi.pages import server as pages_server
 from sagas_framework.asyncapi.pages import site
@@ -282,11 +282,9 @@ def test_the_lock_names_the_version_that_pages_load_and_no_place_to_load_it_from
     assert "resolved" not in text and "://" not in text
 
 
-def test_the_files_that_are_installed_are_those_that_browsers_accept() -> None:
-    if not (CHECKOUT / BUNDLE).is_dir():
-        pytest.skip("the viewer is not installed (sh tools/asyncapi_page/install.sh)")
+def test_the_files_that_are_installed_are_those_that_browsers_accept(viewer_bundle: Path) -> None:
     for name, integrity in INTEGRITY.items():
-        digest = hashlib.sha384((CHECKOUT / BUNDLE / name).read_bytes()).digest()
+        digest = hashlib.sha384((viewer_bundle / name).read_bytes()).digest()
         assert integrity == f"sha384-{base64.b64encode(digest).decode()}"
 
 

@@ -1,4 +1,5 @@
-"""Tools of npm that tests ask. They are pinned in tests/npm and lie in .local/tools; where they are not, tests skip."""
+"""Tools of npm that tests ask. They are pinned in tests/npm and lie in .local/tools; where there is no npm,
+tests skip."""
 
 import json
 import shutil
@@ -7,9 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from local_stack.plan import CHECKOUT
+from tests.support.missing import missing_of_npm
 
 HOME = CHECKOUT / "tests" / "npm"
 MODULES = CHECKOUT / ".local" / "tools" / "node_modules"
@@ -19,7 +19,7 @@ def module(name: str) -> Path:
     """The folder of a package; or the test skips."""
     path = MODULES / name
     if not path.is_dir():
-        pytest.skip(f"{name} is not installed: sh {HOME.relative_to(CHECKOUT)}/install.sh, which needs npm")
+        missing_of_npm(f"{name} is not installed (sh {HOME.relative_to(CHECKOUT)}/install.sh)")
     return path
 
 
@@ -28,7 +28,7 @@ def answer_of(script: str, question: Any, needs: str) -> Any:
     module(needs)
     node = shutil.which("node")
     if node is None:
-        pytest.skip("no node on the PATH")
+        missing_of_npm("no node on the PATH")
     environment: Mapping[str, str] = {"NODE_PATH": str(MODULES)}
     done = subprocess.run(
         [node, str(HOME / script)], input=json.dumps(question), env=environment, capture_output=True, text=True

@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from local_stack import redis_server
 from local_stack.health import free_port
+from tests.support.missing import missing
 from tests.support.servers import HOST
 
 READY_SECONDS = 60.0
@@ -138,10 +137,7 @@ KINDS: dict[str, type[OwnBroker]] = {"redis": OwnRedis, "redis-tcp": OwnRedisOnT
 def own_broker(kind: str) -> Iterator[OwnBroker]:
     """A broker of that kind, started, in a directory whose path is short enough for a socket."""
     if kind == "rabbitmq" and not RABBITMQ_SERVER.exists():
-        reason = "no RabbitMQ is installed here whose node a test could start and kill"
-        if os.environ.get("REQUIRE_SERVICES") == "1":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
+        missing("no RabbitMQ is installed here whose node a test could start and kill")
     directory = Path(tempfile.mkdtemp(prefix="sagas-"))
     broker = KINDS[kind](directory)
     try:

@@ -14,6 +14,8 @@ from functools import cache
 import psycopg
 import pytest
 
+from tests.support.missing import missing
+
 HOST = "127.0.0.1"
 CONNECT_SECONDS = 2.0
 ADMINISTRATOR = f"postgresql://postgres@{HOST}:5432/postgres"
@@ -66,7 +68,7 @@ def ask_rabbitmq(command: str, *arguments: str) -> None:
         if result.returncode != 0:
             pytest.fail(f"rabbitmqctl {command}: {(result.stdout + result.stderr).strip()[-400:]}", pytrace=False)
     else:
-        pytest.skip("RabbitMQ gives no virtual host: no management on 15672, and no rabbitmqctl")
+        missing("RabbitMQ gives no virtual host: no management on 15672, and no rabbitmqctl")
 
 
 def ask_management(command: str, *arguments: str) -> None:
