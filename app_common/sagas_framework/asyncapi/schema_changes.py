@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from sagas_framework.asyncapi.json_values import canonical
 from sagas_framework.asyncapi.schema_forms import (
     FIELDS,
     INTEGRAL,
@@ -23,7 +24,6 @@ from sagas_framework.asyncapi.schema_forms import (
     Alternative,
     Form,
     Forms,
-    canonical,
 )
 from sagas_framework.asyncapi.schema_keywords import COMPARED_ALONE, Change, Effect, listed
 

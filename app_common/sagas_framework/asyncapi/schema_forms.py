@@ -8,12 +8,12 @@ not allowed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from itertools import combinations, product
 from math import ceil, floor, inf, isfinite
 from typing import Any
 
+from sagas_framework.asyncapi.json_values import canonical, kind_of
 from sagas_framework.asyncapi.references import resolved, target
 from sagas_framework.errors import ConfigurationError
 
@@ -190,33 +190,6 @@ class Forms:
             return not one["enum"] & other["enum"]
         mine, theirs = self.tags(one), self.tags(other)
         return any(not mine[name] & theirs[name] for name in mine.keys() & theirs.keys())
-
-
-def canonical(value: Any) -> str:
-    """A value as JSON has it, equal for equal values: 1.0 and 1 are the same there, and fields have no order."""
-    return json.dumps(_plain(value), sort_keys=True, ensure_ascii=False, default=_in_order)
-
-
-def _in_order(value: Any) -> Any:
-    return sorted(value) if isinstance(value, frozenset) else str(value)
-
-
-def kind_of(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, (int, float)):
-        return "number"
-    return "array" if isinstance(value, list) else "object" if isinstance(value, Mapping) else "string"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return {str(key): _plain(item) for key, item in value.items()} if isinstance(value, Mapping) else value
 
 
 def _own(schema: Mapping[str, Any]) -> Form:

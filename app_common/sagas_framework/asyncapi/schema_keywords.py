@@ -8,7 +8,8 @@ from enum import Enum, auto
 from fractions import Fraction
 from typing import Any
 
-from sagas_framework.asyncapi.schema_forms import INTEGRAL, canonical
+from sagas_framework.asyncapi.json_values import canonical
+from sagas_framework.asyncapi.schema_forms import INTEGRAL
 
 
 class Effect(Enum):
