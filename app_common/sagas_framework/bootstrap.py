@@ -86,10 +86,9 @@ def create_participant(
 
 
 def _refuse_contradictory_sagas(definitions: Collection[Definition]) -> None:
-    nodes = [node for one in definitions for node in one.nodes.values()]
     signals = {(one.name, signal): step.payload for one in definitions for signal, step in one.signals.items()}
     refuse_contradictions(
-        (command for node in nodes for command in (node.command, node.undo_command) if command is not None),
+        (command for one in definitions for command in one.commands),
         reply_queues={one.response_queue: f"saga {one.name!r} ({_place_of(one.saga)})" for one in definitions},
         data={f"data of saga {one.name!r}": one.data_type for one in definitions}
         | {f"signal {signal!r} of saga {saga!r}": payload for (saga, signal), payload in signals.items()},

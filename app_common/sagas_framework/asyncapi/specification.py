@@ -42,10 +42,9 @@ class Specification:
     description: str
 
     def __post_init__(self) -> None:
-        exchanges = self._exchanges()
-        refuse_names([exchange.command for exchange in exchanges])
-        awaited = {queue: f"{self.title}'s sagas" for exchange in exchanges for queue in exchange.reply_queues}
-        refuse_contradictions([exchange.command for exchange in exchanges], reply_queues=awaited)
+        commands = [exchange.command for exchange in self._exchanges()]
+        refuse_names(commands)
+        refuse_contradictions(commands)  # sagas and `@handles` were asked at start, tasks of the long form were not
 
     def document(self, broker: Broker | None = None) -> Document:
         """`broker`: the server to tell of, instead of the one that is configured."""

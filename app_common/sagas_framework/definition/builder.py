@@ -81,7 +81,7 @@ class Chain(Unfinished, Generic[Data]):
         self,
         on_success: LocalFunction[Data] | None = None,
         *,
-        on_failure: Callable[[Data, Failure, StepContext], None] | None = None,
+        on_failure: Callable[[Data, Failure, StepContext], Data | None] | None = None,
         on_compensation_failure: Callable[[Data, Failure, StepContext], None] | None = None,
     ) -> type[Saga[Data]]:
         """The saga. `on_success` is called when its last step has succeeded; see the hooks of `Saga` for the others."""

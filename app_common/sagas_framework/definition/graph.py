@@ -7,7 +7,7 @@ chosen, and joins, which do nothing but keep the number of edges small.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -175,10 +175,15 @@ class Definition:
     hooks: frozenset[str]  # the hooks that the application has overridden; the others are not worth a call
 
     @property
+    def commands(self) -> Iterator[AnyCommand]:
+        """Every command that it sends, to do and to undo."""
+        for node in self.nodes.values():
+            yield from (command for command in (node.command, node.undo_command) if command is not None)
+
+    @property
     def queues(self) -> frozenset[str]:
         """Every queue that its commands and replies travel through."""
-        asked = (command for node in self.nodes.values() for command in (node.command, node.undo_command))
-        return frozenset({self.response_queue, *(command.queue for command in asked if command is not None)})
+        return frozenset({self.response_queue, *(command.queue for command in self.commands)})
 
     @cached_property
     def children(self) -> Mapping[str, type[Saga[Any]]]:

@@ -75,17 +75,17 @@ class Participant:
 
     def takes(self) -> list[Taken]:
         """All that its handlers do, in either form."""
-        tasks = [(name, taken_by(task)) for name, task in sorted(self.app.tasks.items())]
-        in_batches = [Taken(work.command) for work in self._works.values()]
-        found = {taken.command.name: taken for taken in in_batches if taken.command is not None}
-        for name, taken in tasks:
-            if taken is not None and taken.command is None:
+        found = {name: Taken(work.command) for name, work in self._works.items()}
+        for name, task in sorted(self.app.tasks.items()):
+            taken = taken_by(task)
+            if taken is None:
+                continue
+            if taken.command is None:
                 raise ConfigurationError(
                     f"the task {name!r} of participant {self.name!r} does not say which command it does; write "
                     "saga_step_handler(..., command=...)"
                 )
-            if taken is not None:
-                found[name] = taken
+            found[name] = taken
         return list(found.values())
 
     def register(self, module: ModuleType) -> None:
@@ -124,8 +124,8 @@ class Participant:
         `token` is what the handler read from `step.token`; `response` is what it would have returned. The reply leaves
         just after the commit, or when the orchestrator asks again. Raises AnswerRefused for a step that is unknown,
         answered already or compensated meanwhile, and PayloadRefused for a response that the command does not declare;
-        the transaction can
-        go on after either. In a process that was not given the command's handler it raises ConfigurationError.
+        the transaction can go on after either. In a process that was not given the command's handler it raises
+        ConfigurationError.
 
         Call it before writing rows that the step's compensation writes as well: that takes the step first too, and
         whoever does it the other way round may meet a deadlock.

@@ -41,6 +41,12 @@ def saga_step_handler(
         annotation = annotation_of(function, parameter)
         if command is not None:
             refuse_disagreement(function, parameter, command, AnswerLater)
+        declared = None if command is None else reading(command, annotation)
+
+        def read(task: str, raw: Any) -> Any:
+            if declared is not None:
+                return declared(raw)
+            return raw if annotation is Any else codec.decode(annotation, raw, f"payload of {task}")
 
         @functools.wraps(function)
         def task_body(task: Task, saga_id: Any, payload: Any) -> None:
@@ -51,11 +57,6 @@ def saga_step_handler(
             encode = functools.partial(encode_undeclared, task.name) if command is None else command.encode_response
             work = Work(task.name, run, encode, response_queue, transient, command)
             participant_of(task.app).perform(task, saga_id, payload, work)
-
-        def read(name: str, raw: Any) -> Any:
-            if command is not None:
-                return reading(command, annotation)(raw)
-            return raw if annotation is Any else codec.decode(annotation, raw, f"payload of {name}")
 
         mark_as_command(task_body, Taken(command, response_queue))
         return task_body
