@@ -51,7 +51,7 @@ class Broker:
 
     def __post_init__(self) -> None:
         for url in self.url.split(";"):
-            _refuse_unusable(url)
+            _refuse_unreadable(url)
 
     @property
     def addresses(self) -> list[SplitResult]:
@@ -83,7 +83,7 @@ class Broker:
         return {"confirm_publish": True} if self.confirms else {}
 
 
-def _refuse_unusable(url: str) -> None:
+def _refuse_unreadable(url: str) -> None:
     """Of a URL that cannot be read nothing is told: any part of it may be of its password."""
     scheme, separator, _ = url.partition("://")
     if not separator:

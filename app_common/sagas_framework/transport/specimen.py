@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from kombu import Connection
@@ -16,14 +17,10 @@ def in_broker(message: OutgoingMessage) -> dict[str, Any]:
     """The element of a list on Redis, as kombu writes it. RabbitMQ is given the same parts, each in its own place."""
     queue = f"specimen-{uuid.uuid4()}"
     with Connection("memory://") as connection:
-        Line(connection, Broker("memory://").queue).send([_sent_to(queue, message)])
+        Line(connection, Broker("memory://").queue).send([replace(message, queue=queue)])
         channel = connection.default_channel
         found: dict[str, Any] = channel._get(queue)
         channel.queue_delete(queue)
     found["properties"]["delivery_info"]["routing_key"] = message.queue
     found["properties"]["delivery_tag"] = message.id
     return found
-
-
-def _sent_to(queue: str, message: OutgoingMessage) -> OutgoingMessage:
-    return OutgoingMessage(queue, message.task, message.id, message.body, message.parent_id, message.correlation)

@@ -83,9 +83,8 @@ def names_in(contract: Any, value: Any) -> Collection[str]:
 def _refuse_what_would_be_misread(contract: Any, raw: bytes, value: Any, what: str) -> None:
     if contract is object:  # declared elsewhere: what reads it will say what it is
         return
-    if isinstance(value, dict) and is_dataclass(
-        contract
-    ):  # it stands for its own JSON, and there is nothing to be like
+    if isinstance(value, dict) and is_dataclass(contract):
+        # It stands for its own JSON: there is nothing else to be like.
         _validate(contract, raw, what, extra="forbid")
         return
     found = unlike(value, _validate(contract, raw, what, extra="ignore"))  # as `decode` will read it
