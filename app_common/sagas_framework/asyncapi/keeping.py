@@ -13,14 +13,15 @@ SUFFIX = ".yaml"
 
 
 def keep(documents: Mapping[str, Document], directory: Path) -> list[Path]:
-    """Writes each document to `<directory>/<source>.yaml`; gives those that have changed."""
+    """Writes what is stale to `<directory>/<source>.yaml`, and gives it."""
     with _told(directory, "made"):
         directory.mkdir(parents=True, exist_ok=True)
     changed = stale(documents, directory)
     for name, document in documents.items():
         path = _path(directory, name)
-        with _told(path, "written"):
-            path.write_text(to_yaml(document), encoding="utf-8")
+        if path in changed:
+            with _told(path, "written"):
+                path.write_text(to_yaml(document), encoding="utf-8")
     return changed
 
 
