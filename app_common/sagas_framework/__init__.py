@@ -38,10 +38,11 @@ from sagas_framework.errors import (
     UnknownSaga,
     WaitTimedOut,
 )
+from sagas_framework.handling import handles
 from sagas_framework.operations import Operations
 from sagas_framework.orchestrator.orchestrator import Orchestrator
 from sagas_framework.orchestrator.waiting import Execution, SagaHandle
-from sagas_framework.participant.handlers import ANSWER_LATER, AnswerLater, HandlerContext, handles
+from sagas_framework.participant.handlers import ANSWER_LATER, AnswerLater, HandlerContext
 from sagas_framework.participant.participant import Participant
 from sagas_framework.participant.step_handler import saga_step_handler, step_context
 from sagas_framework.storage.database import reading_session
@@ -49,6 +50,7 @@ from sagas_framework.storage.migration import upgrade_database
 from sagas_framework.transport.celery_app import Broker
 from sagas_framework.vocabulary.command import Command, Failure, FailureKind
 from sagas_framework.vocabulary.context import SagaContext
+from sagas_framework.vocabulary.event import Event
 from sagas_framework.vocabulary.names import failure_task_name, success_task_name
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "Broker",
     "Command",
     "DefinitionError",
+    "Event",
     "Execution",
     "Failure",
     "FailureKind",

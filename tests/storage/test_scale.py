@@ -5,13 +5,14 @@ SAGAS_SCALE says how many finished sagas there are; a million is the number that
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event, text
 
-from sagas_framework.storage import instances, keeping
+from sagas_framework.storage import instances, outbox
 from tests.support.orchestration import Bench, answer
 from tests.support.sagas import OrderData, OrderSaga
 
@@ -114,4 +115,4 @@ def test_the_partial_indexes_hold_no_finished_saga(full: Bench) -> None:
 
 def test_an_empty_outbox_costs_a_look_and_no_more(full: Bench) -> None:
     with full.engine.begin() as connection:
-        assert not keeping.outbox_has_messages(connection)
+        assert not outbox.is_due(connection, time.time())

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, func, select
 from sagas_framework.delivery.relay import OutboxRelay
 from sagas_framework.errors import PublishFailed
 from sagas_framework.storage import instances, keeping, memory
+from sagas_framework.storage import outbox as storage_outbox
 from sagas_framework.storage.database import reading
 from sagas_framework.storage.keeping import Kept
 from sagas_framework.storage.memory import Memory, MemoryKey
@@ -170,7 +171,8 @@ def outgoing(number: int) -> OutgoingMessage:
 
 def put_into_outbox(engine: Engine, count: int) -> None:
     with engine.begin() as connection:
-        keeping.add_to_outbox(connection, [vars(outgoing(number)) for number in range(count)], 1.0)
+        rows = [storage_outbox.fire_and_forget(vars(outgoing(number)), 1.0) for number in range(count)]
+        storage_outbox.add(connection, rows, 1.0)
 
 
 def left(engine: Engine) -> int:
@@ -206,7 +208,7 @@ def test_what_the_broker_did_not_take_stays_in_the_outbox(engine: Engine) -> Non
 def test_two_relays_share_the_outbox_and_send_nothing_twice(postgresql_engine: Engine) -> None:
     put_into_outbox(postgresql_engine, 4)
     with postgresql_engine.begin() as one, postgresql_engine.begin() as other:
-        taken = [[row_id for row_id, _ in keeping.take_from_outbox(c, 2)] for c in (one, other)]
+        taken = [[row["id"] for row in storage_outbox.take_due(c, 2.0, 2)] for c in (one, other)]
     assert len({*taken[0], *taken[1]}) == 4
 
 

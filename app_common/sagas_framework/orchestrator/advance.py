@@ -22,7 +22,7 @@ from sagas_framework.errors import OperationRefused, PayloadRefused, UnknownSaga
 from sagas_framework.orchestrator.chain import Care, CareNeeded, Chain
 from sagas_framework.orchestrator.children import Summoning, child_tasks
 from sagas_framework.orchestrator.instance import Arrival, Instance, Work
-from sagas_framework.storage import instances, keeping
+from sagas_framework.storage import instances, keeping, outbox
 from sagas_framework.storage.database import LentSession, lent_session
 from sagas_framework.storage.instances import HistoryRow, StoredInstance
 from sagas_framework.storage.keeping import Kept
@@ -91,7 +91,7 @@ class Advancer:
             batch = _Batch(self, connection, session, now, woken)
             work = batch.run(load(connection), care)
             keeping.keep(connection, [*already_kept, *work.kept], now)
-            keeping.add_to_outbox(connection, [vars(message) for message in work.outbox], now)
+            outbox.add(connection, [outbox.fire_and_forget(vars(message), now) for message in work.outbox], now)
         return work
 
     def definition_of(self, saga: str) -> Definition:

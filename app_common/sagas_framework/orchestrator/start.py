@@ -16,7 +16,7 @@ from sagas_framework.engine.protocol import Start
 from sagas_framework.engine.state import SagaState
 from sagas_framework.orchestrator.chain import Care, Chain
 from sagas_framework.orchestrator.instance import Instance, Work
-from sagas_framework.storage import instances, keeping
+from sagas_framework.storage import instances, outbox
 from sagas_framework.storage.database import lent_savepoint
 from sagas_framework.vocabulary import codec
 from sagas_framework.vocabulary.identity import new_saga_id
@@ -84,4 +84,8 @@ class Starts(AfterCommit[_Started]):
             new=[started.row for started in items if "orchestrator" in started.row],
         )
         for started in items:
-            keeping.add_to_outbox(connection, [vars(message) for message in started.work.outbox], started.now)
+            outbox.add(
+                connection,
+                [outbox.fire_and_forget(vars(message), started.now) for message in started.work.outbox],
+                started.now,
+            )

@@ -93,26 +93,10 @@ class Mark(Protocol[PayloadType, ResponseType]):
     ) -> Callable[[dict[str, Any], HandlerContext], ResponseType | dict[str, Any] | AnswerLater]: ...
 
 
-def handles(
-    command: Command[PayloadType, ResponseType],
-    *,
-    transient: tuple[type[Exception], ...] = (),
-    database_only: bool = False,
+def mark_as_handler(
+    command: Command[PayloadType, ResponseType], transient: tuple[type[Exception], ...], database_only: bool
 ) -> Mark[PayloadType, ResponseType]:
-    """Marks `handler(payload, step)` as what does a command: its name, queue, decoding and reply in one word.
-
-    A payload that is annotated with `dict` is handed over as the JSON object that came, checked all the same, without
-    the fields that its command does not declare.
-
-    Hand its module to `create_participant(handlers=[...])`. What the handler raises fails the step: a Refusal is its
-    decision, anything else an error. `transient` names exceptions after which the orchestrator is to ask again by the
-    step's retry policy; TransientError always is one. A handler that cannot answer yet keeps `step.token` and returns
-    ANSWER_LATER: the step waits until somebody calls `participant.answer`.
-
-    `database_only` promises that the handler is short and does nothing but read and write through `step.session`. If
-    all handlers of a participant promise it, its worker does many commands in one transaction, several times faster;
-    a handler may then run twice for one command, of which only one run is ever committed.
-    """
+    """What `handles` does for a command."""
 
     def mark(function: Function) -> Function:
         parameters = list(inspect.signature(function).parameters)

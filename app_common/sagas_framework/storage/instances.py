@@ -8,10 +8,9 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from sagas_framework.storage import many
+from sagas_framework.storage.dialects import upsert
 from sagas_framework.storage.schema import history, instances
 
 
@@ -110,8 +109,9 @@ def postpone(connection: Connection, saga_id: str, wake_at: float) -> None:
 
 def insert_with_key(connection: Connection, row: dict[str, Any]) -> bool:
     """Inserts an instance; False when its idempotency key is taken. Never fails the caller's transaction."""
-    upsert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    statement = upsert(instances).on_conflict_do_nothing(index_elements=["orchestrator", "saga", "idempotency_key"])
+    statement = upsert(connection)(instances).on_conflict_do_nothing(
+        index_elements=["orchestrator", "saga", "idempotency_key"]
+    )
     return connection.execute(statement.returning(instances.c.id), row).first() is not None
 
 

@@ -1,4 +1,4 @@
-"""What outlives a message: messages kept for the operator, counts of begun deliveries, the outbox."""
+"""What outlives a message: messages kept for the operator, and counts of begun deliveries."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import Connection, RowMapping, delete, select
 
-from sagas_framework.storage.schema import deliveries, kept_messages, outbox
+from sagas_framework.storage.dialects import upsert
+from sagas_framework.storage.schema import deliveries, kept_messages
 from sagas_framework.vocabulary.codec import MAX_BODY_BYTES
 from sagas_framework.vocabulary.text import storable
 
@@ -42,10 +41,6 @@ class Kept:
     intact: bool = True
 
 
-def _upsert(connection: Connection) -> Any:
-    return postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-
-
 def keep(connection: Connection, messages: Iterable[Kept], now: float) -> None:
     """Keeps messages for the operator; one that comes again is counted, not kept twice."""
     for message in messages:
@@ -68,7 +63,7 @@ def keep(connection: Connection, messages: Iterable[Kept], now: float) -> None:
             "first_kept_at": now,
             "last_kept_at": now,
         }
-        statement = _upsert(connection)(kept_messages).values(row)
+        statement = upsert(connection)(kept_messages).values(row)
         connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["fingerprint"],
@@ -126,7 +121,7 @@ def begun_deliveries(connection: Connection, message_ids: Sequence[str]) -> dict
 
 def count_deliveries(connection: Connection, message_ids: Iterable[str], now: float) -> None:
     rows = [{"message_id": message_id, "begun": 1, "last_at": now} for message_id in sorted(set(message_ids))]
-    statement = _upsert(connection)(deliveries)
+    statement = upsert(connection)(deliveries)
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=["message_id"],
@@ -140,26 +135,3 @@ def forget_deliveries(connection: Connection, message_ids: Sequence[str]) -> Non
     """The work of these messages has come to its end, in whatever way: they are not poison."""
     if message_ids:
         connection.execute(delete(deliveries).where(deliveries.c.message_id.in_(list(message_ids))))
-
-
-def add_to_outbox(connection: Connection, messages: Sequence[dict[str, Any]], now: float) -> None:
-    if messages:
-        connection.execute(
-            insert(outbox).inline(),
-            [{"queue": message["queue"], "message": message, "created_at": now} for message in messages],
-        )
-
-
-def outbox_has_messages(connection: Connection) -> bool:
-    return connection.scalar(select(outbox.c.id).limit(1)) is not None
-
-
-def take_from_outbox(connection: Connection, limit: int) -> Sequence[tuple[int, dict[str, Any]]]:
-    """The oldest messages, locked for whoever sends them; delete them in the same transaction."""
-    statement = select(outbox.c.id, outbox.c.message).order_by(outbox.c.id).limit(limit)
-    rows = connection.execute(statement.with_for_update(skip_locked=True))
-    return [(row_id, message) for row_id, message in rows]
-
-
-def delete_from_outbox(connection: Connection, ids: Sequence[int]) -> None:
-    connection.execute(delete(outbox).where(outbox.c.id.in_(list(ids))))

@@ -126,6 +126,80 @@ outbox = Table(
     Column("queue", String(255), nullable=False),
     Column("message", _json(), nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("message_id", String(255)),  # by which it is found again when somebody says that it has arrived
+    Column("awaited", Boolean, nullable=False, server_default=false()),  # else it goes once the broker has taken it
+    Column("due_at", Moment),  # when it is sent (again); none: it waits for the operator
+    Column("times", Integer, nullable=False, server_default="0"),  # how often it was sent
+    Column("problem", Text),  # why it waits for the operator
+)
+Index("ix_saga_outbox_due_at", outbox.c.due_at, outbox.c.id,
+      postgresql_where=outbox.c.due_at.isnot(None), sqlite_where=outbox.c.due_at.isnot(None))  # fmt: skip
+Index("ix_saga_outbox_message_id", outbox.c.message_id)
+
+# ---- events: what the publisher counts, and what the subscriber has of each aggregate ----
+
+event_numbers = Table(
+    "saga_event_number",
+    metadata,
+    Column("source", String(100), primary_key=True),
+    Column("subscriber", String(255), primary_key=True),
+    Column("aggregate", String(200), primary_key=True),
+    Column("last", BigInteger, nullable=False),
+)
+
+event_streams = Table(
+    "saga_event_stream",
+    metadata,
+    Column("subscriber", String(255), primary_key=True),
+    Column("source", String(100), primary_key=True),
+    Column("aggregate", String(200), primary_key=True),
+    Column("handled", BigInteger, nullable=False),  # the number of the last event that was handled
+    Column("stored", Integer, nullable=False),  # how many are in the inbox
+)
+
+event_inbox = Table(
+    "saga_event_inbox",
+    metadata,
+    Column("id", _serial(), primary_key=True, autoincrement=True),
+    Column("subscriber", String(255), nullable=False),
+    Column("source", String(100), nullable=False),
+    Column("aggregate", String(200), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("event", String(255), nullable=False),
+    Column("message_id", String(255), nullable=False),
+    Column("payload", _json(), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("failure", _json()),
+    Column("parked", Boolean, nullable=False),  # it waits for the operator
+    Column("wake_at", Moment),  # when it is tried (again); none: it waits for another one, or for the operator
+    Column("received_at", Moment, nullable=False),
+    UniqueConstraint("subscriber", "source", "aggregate", "number", name="uq_saga_event_inbox_number"),
+    sqlite_autoincrement=True,  # an operator's number never comes to mean another event
+)
+Index("ix_saga_event_inbox_wake_at", event_inbox.c.subscriber, event_inbox.c.wake_at,
+      postgresql_where=event_inbox.c.wake_at.isnot(None), sqlite_where=event_inbox.c.wake_at.isnot(None))  # fmt: skip
+
+# ---- process managers: an instance is a row of saga_instance; here is how events find it, and what it is made of ----
+
+process_keys = Table(
+    "saga_process_key",
+    metadata,
+    Column("owner", String(120), primary_key=True),
+    Column("manager", String(120), primary_key=True),
+    Column("name", String(120), primary_key=True),  # empty: every instance that has not ended
+    Column("value", String(255), primary_key=True),
+    Column("saga_id", Uuid(as_uuid=False), primary_key=True),
+)
+Index("ix_saga_process_key_saga_id", process_keys.c.saga_id)
+
+process_events = Table(
+    "saga_process_event",
+    metadata,
+    Column("saga_id", Uuid(as_uuid=False), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("event", String(255), nullable=False),
+    Column("payload", _json(), nullable=False),
+    Column("at", Moment, nullable=False),
 )
 
 kept_messages = Table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,10 @@ from sagas_framework.vocabulary import json_text
 from sagas_framework.vocabulary.codec import MAX_BODY_BYTES, MAX_DEPTH, too_deep
 from sagas_framework.vocabulary.command import AnyCommand, Failure
 from sagas_framework.vocabulary.correlation import HEADER, Correlation
-from sagas_framework.vocabulary.identity import reply_id
-from sagas_framework.vocabulary.names import failure_task_name, success_task_name
+from sagas_framework.vocabulary.event import AnyEvent
+from sagas_framework.vocabulary.identity import new_message_id, reply_id
+from sagas_framework.vocabulary.names import RECEIPTS_TASK, failure_task_name, success_task_name
+from sagas_framework.vocabulary.occurrence import EventHeader
 from sagas_framework.vocabulary.text import holds_nul
 
 _EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
@@ -66,6 +69,19 @@ def command_message(command: AnyCommand, message_id: str, payload: Any, correlat
         parent_id=None,
         correlation=correlation.to_header(),
     )
+
+
+def event_message(
+    event: AnyEvent, queue: str, message_id: str, key: str, payload: Any, header: EventHeader
+) -> OutgoingMessage:
+    """An event for one subscriber. Where a command says which saga it belongs to, an event says what it is about."""
+    return OutgoingMessage(queue, event.name, message_id, task_body(key, payload), None, header.to_header())
+
+
+def receipts_message(queue: str, subscriber: str, message_ids: Sequence[str]) -> OutgoingMessage:
+    """Says that a subscriber has these events. `subscriber`: the queue that it takes events from."""
+    body = task_body(subscriber, {"received": list(message_ids)})
+    return OutgoingMessage(queue, RECEIPTS_TASK, new_message_id(), body, None, None)
 
 
 def reply_message(

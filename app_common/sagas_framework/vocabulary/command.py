@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import traceback as tracebacks
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -12,6 +11,7 @@ from typing_extensions import TypeVar
 
 from sagas_framework.errors import DefinitionError, Refusal, TransientError
 from sagas_framework.vocabulary import codec
+from sagas_framework.vocabulary.place import place_of_caller
 from sagas_framework.vocabulary.text import storable
 
 MAX_TRACEBACK_CHARACTERS = 20_000
@@ -38,7 +38,7 @@ class Command(Generic[PayloadType, ResponseType]):
     place: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "place", _place_of_caller())
+        object.__setattr__(self, "place", place_of_caller())
         if not self.name or not self.queue:
             raise DefinitionError(f"a command needs a name and a queue (got {self.name!r}, {self.queue!r})")
         for role, contract in (("payload", self.payload), ("response", self.response)):
@@ -63,15 +63,6 @@ class Command(Generic[PayloadType, ResponseType]):
         if self.response is None:
             return value
         return codec.decode(self.response, value, f"response of {self.name}")
-
-
-def _place_of_caller() -> str:
-    """The line outside the framework, and outside what makes dataclasses and generic classes, that makes a command."""
-    within = ("sagas_framework", "dataclasses", "typing")
-    frame = sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in within:
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 AnyCommand = Command[Any, Any]

@@ -50,6 +50,11 @@ def reply_id(in_reply_to: str, succeeded: bool) -> str:
     return str(uuid.uuid5(_MESSAGES, f"{in_reply_to}\x1f{'success' if succeeded else 'failure'}"))
 
 
+def new_message_id() -> str:
+    """For what is sent of somebody's own accord, and follows from nothing."""
+    return new_saga_id()
+
+
 def is_saga_id(value: object) -> bool:
     """Whether a value that came from outside has the form of a saga id."""
     if not isinstance(value, str):

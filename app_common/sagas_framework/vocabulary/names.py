@@ -5,6 +5,9 @@ from __future__ import annotations
 _SUCCESS = ".response.success"
 _FAILURE = ".response.failure"
 
+RECEIPTS_TASK = "sagas.receipts"
+"""What a subscriber sends to whoever published the events that it has taken in."""
+
 
 def success_task_name(task_name: str) -> str:
     """`restaurant_service.create_ticket` -> `restaurant_service.create_ticket.response.success`"""
@@ -24,3 +27,8 @@ def run_child_task_name(saga: str) -> str:
 def undo_child_task_name(saga: str) -> str:
     """What an orchestrator sends itself to undo such a saga."""
     return f"sagas.undo_child.{saga}"
+
+
+def receipts_queue_name(source: str) -> str:
+    """`user_service` -> `user_service.receipts`"""
+    return f"{source}.receipts"

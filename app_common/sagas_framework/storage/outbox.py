@@ -1,0 +1,121 @@
+"""The outbox: what is to be sent, and what was sent and has not arrived as far as anybody has said."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select, update
+
+from sagas_framework.storage.dialects import upsert
+from sagas_framework.storage.schema import event_numbers, outbox
+
+
+class StreamKey(NamedTuple):
+    """The events of one source about one thing, as one subscriber gets them."""
+
+    subscriber: str
+    source: str
+    aggregate: str
+
+
+@dataclass(frozen=True)
+class OutboxRow:
+    """`message` are the fields of an OutgoingMessage. `awaited`: it stays until somebody says that it has arrived.
+    `due_at` None: it waits for the operator, because of the `problem`."""
+
+    message: dict[str, Any]
+    awaited: bool
+    due_at: float | None
+    times: int = 0
+    problem: str | None = None
+
+
+def fire_and_forget(message: dict[str, Any], now: float) -> OutboxRow:
+    """What nobody answers: it goes once the broker has taken it."""
+    return OutboxRow(message, awaited=False, due_at=now)
+
+
+def add(connection: Connection, rows: Iterable[OutboxRow], now: float) -> None:
+    values = [
+        {
+            **vars(row),
+            "queue": row.message["queue"],
+            "message_id": row.message["id"],
+            "created_at": now,
+        }
+        for row in rows
+    ]
+    if values:
+        connection.execute(insert(outbox).inline(), values)
+
+
+def next_numbers(connection: Connection, wanted: Iterable[StreamKey]) -> dict[StreamKey, Iterator[int]]:
+    """For each stream as many numbers as it was named times, each higher than any that was given before.
+
+    Whoever else counts the same stream waits here for this transaction's end: so the numbers are in the order of the
+    commits, and none is ever missing. In the order of their keys, so that two never wait for each other in a ring.
+    """
+    given: dict[StreamKey, Iterator[int]] = {}
+    for key, more in sorted(Counter(wanted).items()):
+        statement = upsert(connection)(event_numbers).values({**key._asdict(), "last": more})
+        counted = statement.on_conflict_do_update(
+            index_elements=list(StreamKey._fields), set_={"last": event_numbers.c.last + more}
+        )
+        last = connection.scalar(counted.returning(event_numbers.c.last))
+        assert last is not None
+        given[key] = iter(range(last - more + 1, last + 1))
+    return given
+
+
+def is_due(connection: Connection, now: float) -> bool:
+    due = select(outbox.c.id).where(outbox.c.due_at <= bindparam("now", type_=outbox.c.due_at.type)).limit(1)
+    return connection.scalar(due, {"now": now}) is not None
+
+
+def take_due(connection: Connection, now: float, limit: int) -> Sequence[RowMapping]:
+    """What is due, locked for whoever sends it."""
+    statement = (
+        select(outbox)
+        .where(outbox.c.due_at <= bindparam("now", type_=outbox.c.due_at.type))
+        .order_by(outbox.c.due_at, outbox.c.id)
+        .limit(limit)
+    )
+    return connection.execute(statement.with_for_update(skip_locked=True), {"now": now}).mappings().all()
+
+
+def wait_for_arrival(connection: Connection, waits: Iterable[tuple[int, float]]) -> None:
+    """These were sent; (id, when they are sent again)."""
+    rows = [{"row_id": row_id, "row_due_at": due_at} for row_id, due_at in waits]
+    if rows:
+        due_at = bindparam("row_due_at", type_=outbox.c.due_at.type)
+        statement = update(outbox).where(outbox.c.id == bindparam("row_id"))
+        connection.execute(statement.values(due_at=due_at, times=outbox.c.times + 1), rows)
+
+
+def postpone(connection: Connection, ids: Sequence[int], due_at: float) -> None:
+    if ids:
+        connection.execute(update(outbox).where(outbox.c.id.in_(list(ids))).values(due_at=due_at))
+
+
+def forget(connection: Connection, ids: Sequence[int]) -> None:
+    if ids:
+        connection.execute(delete(outbox).where(outbox.c.id.in_(list(ids))))
+
+
+def arrived(connection: Connection, queue: str, message_ids: Sequence[str]) -> None:
+    """Somebody who takes from this queue says so of these."""
+    if message_ids:
+        connection.execute(delete(outbox).where(outbox.c.message_id.in_(list(message_ids)), outbox.c.queue == queue))
+
+
+def awaited(connection: Connection, message_id: str) -> RowMapping | None:
+    """The command that is still waited for, locked."""
+    statement = select(outbox).where(outbox.c.message_id == message_id, outbox.c.awaited).with_for_update()
+    return connection.execute(statement).mappings().first()
+
+
+def change(connection: Connection, row_id: int, **values: Any) -> None:
+    connection.execute(update(outbox).where(outbox.c.id == row_id).values(values))

@@ -1,0 +1,15 @@
+"""Where something was declared, for errors to point at."""
+
+from __future__ import annotations
+
+import sys
+
+_WITHIN = ("sagas_framework", "dataclasses", "typing")
+
+
+def place_of_caller() -> str:
+    """The line outside the framework, and outside what makes dataclasses and generic classes, that is running."""
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in _WITHIN:
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
