@@ -4,7 +4,7 @@ Everything an application needs is listed here; what is not listed may change wi
 is drawn in `sagas_framework.errors`.
 """
 
-from sagas_framework.bootstrap import create_orchestrator, create_participant
+from sagas_framework.bootstrap import create_orchestrator, create_participant, create_subscriber
 from sagas_framework.definition.builder import SagaBuilder
 from sagas_framework.definition.retry import RetryPolicy
 from sagas_framework.definition.saga import Saga
@@ -38,6 +38,8 @@ from sagas_framework.errors import (
     UnknownSaga,
     WaitTimedOut,
 )
+from sagas_framework.events.handlers import EventContext
+from sagas_framework.events.subscriber import Subscriber
 from sagas_framework.handling import handles
 from sagas_framework.operations import Operations
 from sagas_framework.orchestrator.orchestrator import Orchestrator
@@ -65,6 +67,7 @@ __all__ = [
     "Command",
     "DefinitionError",
     "Event",
+    "EventContext",
     "Execution",
     "Failure",
     "FailureKind",
@@ -84,6 +87,7 @@ __all__ = [
     "SagasError",
     "Sleep",
     "StepContext",
+    "Subscriber",
     "SyncStep",
     "TransientError",
     "UnknownSaga",
@@ -93,6 +97,7 @@ __all__ = [
     "choice",
     "create_orchestrator",
     "create_participant",
+    "create_subscriber",
     "failure_task_name",
     "handles",
     "include",

@@ -63,6 +63,10 @@ class Outbound:
         """A command whose answer comes to this service's receipts queue; `due_at`: not before."""
         self._commands.append((message, due_at))
 
+    def include(self, other: Outbound) -> None:
+        self._told += other._told
+        self._commands += other._commands
+
     def write(self, connection: Connection, now: float, *, sent_at_once: bool) -> list[OutgoingMessage]:
         """Writes all of it; gives what may be sent as soon as the transaction is committed.
 

@@ -14,6 +14,7 @@ from sagas_framework.definition.graph import Definition
 from sagas_framework.delivery.after_commit import AfterCommit, Pending
 from sagas_framework.engine.protocol import Start
 from sagas_framework.engine.state import SagaState
+from sagas_framework.orchestrator.calls import Announce
 from sagas_framework.orchestrator.chain import Care, Chain
 from sagas_framework.orchestrator.instance import Instance, Work
 from sagas_framework.storage import instances, outbox
@@ -29,6 +30,7 @@ def start(
     session: Session | scoped_session[Any],
     idempotency_key: str | None,
     starts: Starts,
+    announce: Announce | None = None,
 ) -> tuple[str, bool]:
     """The saga's id, and whether this call has started it."""
     session = session() if isinstance(session, scoped_session) else session  # the one of this thread, web request, ...
@@ -48,7 +50,7 @@ def start(
             lent.connection(), instance.row(now, woken=True) | columns
         ):
             return _started_before(lent.connection(), orchestrator, definition.name, idempotency_key), False
-        chain = Chain(orchestrator, instance, lent, Care.CALLER)
+        chain = Chain(orchestrator, instance, lent, Care.CALLER, announce)
         chain.run(Start(now))
     row = instance.row(now, woken=True)
     row = row if idempotency_key is not None else row | columns
