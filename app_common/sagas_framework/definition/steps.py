@@ -52,8 +52,8 @@ class StepContext:
     _announce: Callable[[Any, Any], None] | None = None
 
     def publish(self, event: Any) -> None:
-        """Publishes an event in this transaction: it leaves when that is committed. The orchestrator says which there are:
-        `create_orchestrator(publishes=[...])`."""
+        """Publishes an event in this transaction: it leaves when that is committed. The orchestrator says which there
+        are: `create_orchestrator(publishes=[...])`."""
         if self._announce is None:
             raise DefinitionError("its orchestrator publishes no events; give create_orchestrator publishes=[...]")
         self._announce(event, self.session)

@@ -53,8 +53,8 @@ class HandlerContext:
     _announce: Announce | None = None
 
     def publish(self, event: Any) -> None:
-        """Publishes an event in this transaction: it leaves when that is committed. The participant says which there are:
-        `create_participant(publishes=[...])`."""
+        """Publishes an event in this transaction: it leaves when that is committed. The participant says which there
+        are: `create_participant(publishes=[...])`."""
         if self._announce is None:
             raise ConfigurationError("this participant publishes no events; give create_participant publishes=[...]")
         self._announce(event, self.session)
