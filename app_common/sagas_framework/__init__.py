@@ -47,6 +47,7 @@ from sagas_framework.orchestrator.waiting import Execution, SagaHandle
 from sagas_framework.participant.handlers import ANSWER_LATER, AnswerLater, HandlerContext
 from sagas_framework.participant.participant import Participant
 from sagas_framework.participant.step_handler import saga_step_handler, step_context
+from sagas_framework.process_managers.manager import EventSourcedProcessManager, ProcessManager, applies
 from sagas_framework.storage.database import reading_session
 from sagas_framework.storage.migration import upgrade_database
 from sagas_framework.transport.celery_app import Broker
@@ -68,6 +69,7 @@ __all__ = [
     "DefinitionError",
     "Event",
     "EventContext",
+    "EventSourcedProcessManager",
     "Execution",
     "Failure",
     "FailureKind",
@@ -76,6 +78,7 @@ __all__ = [
     "Operations",
     "Orchestrator",
     "Participant",
+    "ProcessManager",
     "Refusal",
     "RetryPolicy",
     "Saga",
@@ -93,6 +96,7 @@ __all__ = [
     "UnknownSaga",
     "WaitForSignal",
     "WaitTimedOut",
+    "applies",
     "child_saga",
     "choice",
     "create_orchestrator",

@@ -27,6 +27,9 @@ from sagas_framework.events.wiring import DEFAULT_RETRY, events_by_name, receipt
 from sagas_framework.orchestrator.orchestrator import Orchestrator
 from sagas_framework.participant.handlers import marked_in, refuse_contradictory_handlers
 from sagas_framework.participant.participant import Participant
+from sagas_framework.process_managers.compiler import process_manager_of
+from sagas_framework.process_managers.consumer import ProcessManagerConsumer
+from sagas_framework.process_managers.manager import ProcessManager
 from sagas_framework.storage.database import open_database
 from sagas_framework.transport.celery_app import Broker, create_celery_app
 from sagas_framework.transport.publisher import Publisher
@@ -113,7 +116,7 @@ def create_subscriber(
     database_url: str,
     queue: str,
     handlers: Sequence[ModuleType] = (),
-    process_managers: Sequence[type[Any]] = (),
+    process_managers: Sequence[type[ProcessManager[Any]]] = (),
     publishes: Sequence[type[Any]] = (),
     retry: RetryPolicy = DEFAULT_RETRY,
 ) -> Subscriber:
@@ -126,6 +129,7 @@ def create_subscriber(
     broker = Broker(broker) if isinstance(broker, str) else broker
     engine = open_database(database_url)
     consumers: list[Consumer] = [*plain_handlers_in(handlers)]
+    consumers += [ProcessManagerConsumer(process_manager_of(manager), name) for manager in process_managers]
     refuse_missing_subscriptions(name, queue, consumers)
     commands = [command for consumer in consumers for command in consumer.commands]
     published = events_by_name(publishes) | {event.name: event for one in consumers for event in one.publishes}
