@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,8 +10,10 @@ from sagas_framework.asyncapi.exchanges import Application
 from sagas_framework.asyncapi.names import cleaned
 from sagas_framework.events.consumer import Consumer
 from sagas_framework.events.handlers import PlainHandler
-from sagas_framework.events.subscriber import Subscriber
+from sagas_framework.events.subscription import Subscription
 from sagas_framework.events.wiring import receipts_queues
+from sagas_framework.orchestrator.on_events import SagaStarter
+from sagas_framework.participant.participant import Participant
 from sagas_framework.process_managers.consumer import ProcessManagerConsumer
 from sagas_framework.vocabulary.event import AnyEvent
 
@@ -52,31 +54,39 @@ def operation_name(message: str, action: str, queue: str | None) -> str:
 def announcements_of(application: Application) -> list[Announcement]:
     published = (application.publishes[name] for name in sorted(application.publishes))
     sent = [Announcement(event, "send", queue) for event in published for queue in _queues_of(event)]
-    if not isinstance(application, Subscriber):
+    subscription = subscription_of(application)
+    if subscription is None:
         return sent
-    handled = (application.subscribes[name] for name in sorted(application.subscribes))
+    handled = (subscription.events[name] for name in sorted(subscription.events))
     return sent + [
-        Announcement(event, "receive", application.queue, _handlers_of(event, application.consumers))
+        Announcement(event, "receive", subscription.queue, tuple(_handlers_of(event, subscription.consumers)))
         for event in handled
     ]
 
 
 def receipts_of(application: Application) -> list[Receipts]:
     awaited = [Receipts("receive", queue) for queue in receipts_queues(application.publishes)]
-    if not isinstance(application, Subscriber):
+    subscription = subscription_of(application)
+    if subscription is None:
         return awaited
-    return awaited + [Receipts("send", queue, application.queue) for queue in receipts_queues(application.subscribes)]
+    return awaited + [Receipts("send", queue, subscription.queue) for queue in receipts_queues(subscription.events)]
+
+
+def subscription_of(application: Application) -> Subscription | None:
+    return None if isinstance(application, Participant) else application.subscription
 
 
 def _queues_of(event: AnyEvent) -> Sequence[str | None]:
     return sorted(event.subscribers) or [None]
 
 
-def _handlers_of(event: AnyEvent, consumers: Iterable[Consumer]) -> tuple[str, ...]:
-    return tuple(
-        f"handled by `{consumer.name}`"
-        if isinstance(consumer, PlainHandler)
-        else f"handled by process manager `{consumer.description.name}`"
-        for consumer in consumers
-        if event.name in consumer.events and isinstance(consumer, (PlainHandler, ProcessManagerConsumer))
-    )
+def _handlers_of(event: AnyEvent, consumers: Iterable[Consumer]) -> Iterator[str]:
+    for consumer in consumers:
+        if event.name not in consumer.events:
+            continue
+        if isinstance(consumer, SagaStarter):
+            yield from (f"starts `{saga}`" for saga in consumer.sagas_started_by(event.name))
+        elif isinstance(consumer, ProcessManagerConsumer):
+            yield f"handled by process manager `{consumer.description.name}`"
+        elif isinstance(consumer, PlainHandler):
+            yield f"handled by `{consumer.name}`"

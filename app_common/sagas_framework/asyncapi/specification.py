@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 from asyncapi_python.kernel.document import Tag
 
-from sagas_framework.asyncapi.announcements import Announcement, announcements_of, operation_name, receipts_of
+from sagas_framework.asyncapi.announcements import (
+    Announcement,
+    announcements_of,
+    operation_name,
+    receipts_of,
+    subscription_of,
+)
 from sagas_framework.asyncapi.document import Document, Root, to_yaml
 from sagas_framework.asyncapi.envelope import NO_DOCS
 from sagas_framework.asyncapi.event_messages import outgoing_receipts
@@ -93,7 +99,9 @@ def _told(
 def _roles(application: Application) -> Iterator[Tag]:
     if isinstance(application, Orchestrator):
         yield _ORCHESTRATES
-    else:
-        yield _PARTICIPATES if isinstance(application, Participant) else _SUBSCRIBES
+    if isinstance(application, Participant):
+        yield _PARTICIPATES
+    if subscription_of(application) is not None:
+        yield _SUBSCRIBES
     if application.publishes:
         yield _PUBLISHES

@@ -22,6 +22,7 @@ from sagas_framework import (
     create_participant,
     create_subscriber,
     handles,
+    starts,
 )
 from sagas_framework.asyncapi import Specification
 from sagas_framework.asyncapi.document import Document
@@ -232,6 +233,24 @@ def test_a_process_managers_commands_and_events_are_its_subscribers() -> None:
     [example] = found["components"]["messages"][SEND_MAIL.name]["examples"]
     assert example["headers"]["sagas"]["orchestrator"] == "mail"
     assert example["headers"]["sagas"]["reply_queue"] == "mail.receipts"
+
+
+def test_an_orchestrator_receives_the_events_that_start_its_sagas() -> None:
+    application = create_orchestrator(
+        "mail",
+        broker="memory://",
+        database_url="sqlite://",
+        sagas=[Import],
+        events_queue=MAIL,
+        on_events=[starts(Import, on=UserRegistered, data=lambda event: {"user_id": event.user_id})],
+    )
+    found = document_of(application)
+    assert actions(found) == {
+        TAKEN: ("receive", MAIL),
+        "sagas.receipts.to.users.receipts": ("send", "users.receipts"),
+    }
+    assert found["operations"][TAKEN]["description"] == "- starts `Import`"
+    assert [tag["name"] for tag in found["info"]["tags"]] == ["orchestrator", "subscriber"]
 
 
 def test_what_a_subscriber_publishes_to_itself_is_sent_and_received_on_one_channel() -> None:
