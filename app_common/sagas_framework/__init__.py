@@ -4,7 +4,7 @@ Everything an application needs is listed here; what is not listed may change wi
 is drawn in `sagas_framework.errors`.
 """
 
-from sagas_framework.bootstrap import create_orchestrator, create_participant
+from sagas_framework.bootstrap import create_orchestrator, create_participant, create_subscriber
 from sagas_framework.definition.builder import SagaBuilder
 from sagas_framework.definition.retry import RetryPolicy
 from sagas_framework.definition.saga import Saga
@@ -38,13 +38,17 @@ from sagas_framework.errors import (
     UnknownSaga,
     WaitTimedOut,
 )
+from sagas_framework.events.handlers import EventContext
+from sagas_framework.events.subscriber import Subscriber
 from sagas_framework.handling import handles
 from sagas_framework.operations import Operations
+from sagas_framework.orchestrator.on_events import starts
 from sagas_framework.orchestrator.orchestrator import Orchestrator
 from sagas_framework.orchestrator.waiting import Execution, SagaHandle
 from sagas_framework.participant.handlers import ANSWER_LATER, AnswerLater, HandlerContext
 from sagas_framework.participant.participant import Participant
 from sagas_framework.participant.step_handler import saga_step_handler, step_context
+from sagas_framework.process_managers.manager import EventSourcedProcessManager, ProcessManager, applies
 from sagas_framework.storage.database import reading_session
 from sagas_framework.storage.migration import upgrade_database
 from sagas_framework.transport.celery_app import Broker
@@ -65,6 +69,8 @@ __all__ = [
     "Command",
     "DefinitionError",
     "Event",
+    "EventContext",
+    "EventSourcedProcessManager",
     "Execution",
     "Failure",
     "FailureKind",
@@ -73,6 +79,7 @@ __all__ = [
     "Operations",
     "Orchestrator",
     "Participant",
+    "ProcessManager",
     "Refusal",
     "RetryPolicy",
     "Saga",
@@ -84,15 +91,18 @@ __all__ = [
     "SagasError",
     "Sleep",
     "StepContext",
+    "Subscriber",
     "SyncStep",
     "TransientError",
     "UnknownSaga",
     "WaitForSignal",
     "WaitTimedOut",
+    "applies",
     "child_saga",
     "choice",
     "create_orchestrator",
     "create_participant",
+    "create_subscriber",
     "failure_task_name",
     "handles",
     "include",
@@ -100,6 +110,7 @@ __all__ = [
     "reading_session",
     "saga_step_handler",
     "send",
+    "starts",
     "step_context",
     "success_task_name",
     "upgrade_database",

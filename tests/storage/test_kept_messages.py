@@ -144,7 +144,7 @@ def test_only_a_command_that_nobody_awaits_forgets_its_failure(
     key = MemoryKey("orders", "saga-1", "create")
     with keeper.engine.begin() as connection:
         memory.take(connection, [key], NOW)
-        memory.remember(connection, {key: Memory(outcome="failed", attempt=1)})
+        memory.remember(connection, {key: Memory(outcome="failed", attempt=1)}, 2.0)
     keeper.messages.requeue(keeper.keep(delivery_of(keeper.command(reply_queue=reply_queue))))
     with keeper.engine.begin() as connection:
         assert memory.take(connection, [key], NOW)[key].outcome == remembered

@@ -224,7 +224,7 @@ def test_taking_a_memory_makes_it_or_finds_it_as_it_was(engine: Engine) -> None:
 
     with engine.begin() as connection:
         assert take(connection) == Memory()
-        memory.remember(connection, {key: Memory(outcome="succeeded", attempt=2, reply={"a": None})})
+        memory.remember(connection, {key: Memory(outcome="succeeded", attempt=2, reply={"a": None})}, 2.0)
     with engine.begin() as connection:
         assert take(connection) == Memory(attempt=2, outcome="succeeded", reply={"a": None})
         other = MemoryKey("orders", "saga", "other")

@@ -49,6 +49,14 @@ class StepContext:
     session: Session
     undoes: int | None = None
     """For a compensation: which attempt of the action it undoes."""
+    _announce: Callable[[Any, Any], None] | None = None
+
+    def publish(self, event: Any) -> None:
+        """Publishes an event in this transaction: it leaves when that is committed. The orchestrator says which there
+        are: `create_orchestrator(publishes=[...])`."""
+        if self._announce is None:
+            raise DefinitionError("its orchestrator publishes no events; give create_orchestrator publishes=[...]")
+        self._announce(event, self.session)
 
 
 # They default to Any, so that an annotation may say `AsyncStep` and no more.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from celery import Celery, signals
@@ -16,8 +17,10 @@ from sagas_framework.transport.delivery import Delivery
 logger = logging.getLogger(__name__)
 
 
-def keep_what_celery_rejects(app: Celery, engine: Engine) -> None:
-    """Unknown task names and messages that are no tasks are kept for the operator."""
+def keep_what_celery_rejects(
+    app: Celery, engine: Engine, take: Callable[[Delivery], bool] = lambda delivery: False
+) -> None:
+    """Unknown task names and messages that are no tasks are kept for the operator, but for what somebody `take`s."""
 
     def rejected(sender: Any = None, message: Any = None, exc: Any = None, **kwargs: Any) -> None:
         if getattr(sender, "app", None) is not app or message is None:
@@ -28,6 +31,8 @@ def keep_what_celery_rejects(app: Celery, engine: Engine) -> None:
         reason = f"no task {task!r} is registered here" if task else not_a_task
         kept = kept_of(delivery, reason, task=task)
         try:
+            if take(delivery):
+                return
             with engine.begin() as connection:
                 keeping.keep(connection, [kept], time.time())
         except Exception:

@@ -50,4 +50,8 @@ class Consumer(Protocol):
     def commands(self) -> Sequence[AnyCommand]:
         """The commands that it may send; their answers come to the subscriber."""
 
+    @property
+    def publishes(self) -> Sequence[AnyEvent]:
+        """The events that it may publish, where it says so itself."""
+
     def begin(self, connection: Connection, session: LentSession, outbound: Outbound, now: float) -> Consumption: ...

@@ -19,6 +19,7 @@ from sagas_framework.definition.steps import AsyncStep
 from sagas_framework.engine.protocol import Input, Reply, Signal, Tick
 from sagas_framework.engine.state import Phase
 from sagas_framework.errors import OperationRefused, PayloadRefused, UnknownSaga
+from sagas_framework.orchestrator.calls import Announce
 from sagas_framework.orchestrator.chain import Care, CareNeeded, Chain
 from sagas_framework.orchestrator.children import Summoning, child_tasks
 from sagas_framework.orchestrator.instance import Arrival, Instance, Work
@@ -44,10 +45,17 @@ class Loaded:
 
 
 class Advancer:
-    def __init__(self, orchestrator: str, engine: Engine, definitions: Mapping[str, Definition]) -> None:
+    def __init__(
+        self,
+        orchestrator: str,
+        engine: Engine,
+        definitions: Mapping[str, Definition],
+        announce: Announce | None = None,
+    ) -> None:
         self._orchestrator = orchestrator
         self._engine = engine
         self._definitions = definitions
+        self.announce = announce
 
     def arrivals(
         self, arrivals: Sequence[Arrival], already_kept: Sequence[Kept], now: float, *, skip_locked: bool = False
@@ -164,7 +172,7 @@ class _Batch:
         problem = _problem_with_payload(instance, arrival.entry)
         if problem is not None:
             return _only_kept(arrival, problem)
-        chain = Chain(self._advancer.orchestrator, instance, self._session, care)
+        chain = Chain(self._advancer.orchestrator, instance, self._session, care, self._advancer.announce)
         chain.run(arrival.entry)
         opened[instance.id] = instance
         if chain.refused is not None:

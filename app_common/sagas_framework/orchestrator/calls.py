@@ -27,18 +27,22 @@ def refuse_inside_a_step(called: str) -> None:
         raise InsideAStep(called, step)
 
 
-def call_user_code(call: Call, instance: Instance, session: Session) -> Any:
+Announce = Callable[[Any, Any], None]
+"""What publishes an event in a session's transaction."""
+
+
+def call_user_code(call: Call, instance: Instance, session: Session, announce: Announce | None) -> Any:
     """What the engine wants to know of it: a payload to send, the branch chosen, the seconds to sleep."""
     before = _running.set(call.step or call.code.value)
     try:
-        return _called(call, instance, session)
+        return _called(call, instance, session, announce)
     finally:
         _running.reset(before)
 
 
-def _called(call: Call, instance: Instance, session: Session) -> Any:
+def _called(call: Call, instance: Instance, session: Session, announce: Announce | None) -> Any:
     undoes = call.argument if call.code is UserCode.COMPENSATION else None
-    context = StepContext(instance.id, call.step or "", call.attempt, session, undoes)
+    context = StepContext(instance.id, call.step or "", call.attempt, session, undoes, announce)
     data = instance.lend_data()
     if call.code is UserCode.SAGA_SUCCESS:
         return _keep(instance, None, instance.definition.saga().on_saga_success(data, context), "on_saga_success")

@@ -24,7 +24,7 @@ from sagas_framework.engine.protocol import (
 )
 from sagas_framework.engine.transition import cause_of, transition
 from sagas_framework.engine.walk import Cause, Identity
-from sagas_framework.orchestrator.calls import call_user_code
+from sagas_framework.orchestrator.calls import Announce, call_user_code
 from sagas_framework.orchestrator.instance import Instance, Work
 from sagas_framework.storage.database import check_deferred_constraints
 from sagas_framework.storage.instances import HistoryRow
@@ -50,11 +50,14 @@ class Care(Enum):
 class Chain:
     """One input with everything that follows from it, for one instance, inside one transaction."""
 
-    def __init__(self, orchestrator: str, instance: Instance, session: Session, care: Care) -> None:
+    def __init__(
+        self, orchestrator: str, instance: Instance, session: Session, care: Care, announce: Announce | None = None
+    ) -> None:
         self._orchestrator = orchestrator
         self._instance = instance
         self._session = session
         self._care = care
+        self._announce = announce
         self._cause = Cause()
         self.work = Work()
         self.refused: Refuse | None = None
@@ -135,7 +138,7 @@ class Chain:
         before = self._instance.encoded_data() if self._care is Care.SAVEPOINTS else None
         try:
             with self._savepoint():
-                value = call_user_code(call, self._instance, self._session)
+                value = call_user_code(call, self._instance, self._session, self._announce)
                 self._session.flush()
                 if self._care is Care.SAVEPOINTS:
                     check_deferred_constraints(self._session)

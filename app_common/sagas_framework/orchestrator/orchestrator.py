@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from celery import Celery
@@ -17,10 +17,14 @@ from sagas_framework.definition.saga import Data, Saga
 from sagas_framework.delivery.after_commit import PUBLISH_TIMEOUT_SECONDS
 from sagas_framework.engine.protocol import Act, Signal
 from sagas_framework.errors import ConfigurationError, DefinitionError, UnknownSaga
+from sagas_framework.events.publishing import Announcer
+from sagas_framework.events.subscription import Subscription, refuse_missing_subscriptions
+from sagas_framework.events.wiring import DEFAULT_RETRY
 from sagas_framework.orchestrator.advance import Advancer
 from sagas_framework.orchestrator.calls import refuse_inside_a_step
 from sagas_framework.orchestrator.due import DueSagas
 from sagas_framework.orchestrator.instance import Arrival
+from sagas_framework.orchestrator.on_events import EventStart, SagaStarter
 from sagas_framework.orchestrator.replies import ReplyBatches
 from sagas_framework.orchestrator.start import Starts, start
 from sagas_framework.orchestrator.waiting import DEFAULT_WAIT_SECONDS, Execution, SagaHandle
@@ -28,6 +32,7 @@ from sagas_framework.transport.celery_app import Broker
 from sagas_framework.transport.inbox import Inbox
 from sagas_framework.transport.publisher import Publisher
 from sagas_framework.vocabulary import codec
+from sagas_framework.vocabulary.event import AnyEvent
 from sagas_framework.vocabulary.identity import is_saga_id
 from sagas_framework.vocabulary.names import failure_task_name, success_task_name
 
@@ -39,7 +44,16 @@ class Orchestrator:
     """
 
     def __init__(
-        self, name: str, app: Celery, broker: Broker, engine: Engine, sagas: Sequence[type[Saga[Any]]], timing: Timing
+        self,
+        name: str,
+        app: Celery,
+        broker: Broker,
+        engine: Engine,
+        sagas: Sequence[type[Saga[Any]]],
+        timing: Timing,
+        publishes: Mapping[str, AnyEvent],
+        events_queue: str | None,
+        on_events: Sequence[EventStart],
     ) -> None:
         if not 0 < len(name) <= MAX_NAME_CHARACTERS:
             raise ConfigurationError(
@@ -51,9 +65,23 @@ class Orchestrator:
         self.engine = engine
         self.sessions: sessionmaker[Session] = sessionmaker(engine)
         self.definitions = _definitions(sagas, timing)
-        self._advancer = Advancer(name, engine, self.definitions)
+        self.publishes = publishes
+        self.events_queue = events_queue
+        self._announcer = Announcer(Publisher(app, broker, PUBLISH_TIMEOUT_SECONDS), publishes)
+        self._announce = self._announcer.announce if publishes else None
+        self._advancer = Advancer(name, engine, self.definitions, self._announce)
         self._starts = Starts(Publisher(app, broker, PUBLISH_TIMEOUT_SECONDS))
         self._inbox = Inbox(ReplyBatches(engine, self._advancer, Publisher(app, broker)).handle)
+        self.subscription: Subscription | None = None
+        if events_queue is not None:
+            starter = SagaStarter(name, self.definitions, on_events)
+            refuse_missing_subscriptions(f"orchestrator {name!r}", events_queue, [starter])
+            self.subscription = Subscription(app, broker, engine, events_queue, [starter], publishes, DEFAULT_RETRY)
+
+    @property
+    def subscribes(self) -> Mapping[str, AnyEvent]:
+        """The events that start its sagas, by name."""
+        return {} if self.subscription is None else self.subscription.events
 
     def start(
         self,
@@ -79,8 +107,12 @@ class Orchestrator:
                 f"it is not registered with the orchestrator {self.name!r}; add it to the sagas of create_orchestrator",
                 saga=saga.name,
             )
-        saga_id, created = start(definition, self.name, data, session, idempotency_key, self._starts)
+        saga_id, created = start(definition, self.name, data, session, idempotency_key, self._starts, self._announce)
         return SagaHandle(saga_id, created, self.engine, self.definitions)
+
+    def publish(self, event: Any, *, session: Session | scoped_session[Any]) -> None:
+        """Publishes an event in the session's transaction: the caller's rows and the event, or neither."""
+        self._announcer.announce(event, session)
 
     def signal(self, saga_id: str, name: str, payload: Any = None) -> None:
         """Tells a saga that its step of this name, a `WaitForSignal`, may go on; one that comes early is kept.

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from sagas_framework.errors import ConfigurationError, DefinitionError
 from sagas_framework.participant import barrier
 from sagas_framework.participant.barrier import Answer
-from sagas_framework.participant.handlers import ANSWER_LATER, AnswerLater, HandlerContext
+from sagas_framework.participant.handlers import ANSWER_LATER, Announce, AnswerLater, HandlerContext
 from sagas_framework.participant.order import Order
 from sagas_framework.storage import keeping, memory
 from sagas_framework.storage.database import check_deferred_constraints, lent_session
@@ -44,8 +44,14 @@ class Answers:
     `lets_through`: what a handler may raise that is no failure of its.
     """
 
-    def __init__(self, engine: Engine | None, lets_through: tuple[type[Exception], ...] = ()) -> None:
+    def __init__(
+        self,
+        engine: Engine | None,
+        lets_through: tuple[type[Exception], ...] = (),
+        announce: Announce | None = None,
+    ) -> None:
         self._engine = engine
+        self._announce = announce
         self._lets_through = lets_through
 
     def to(self, orders: Sequence[Order]) -> list[Answer | None]:
@@ -73,11 +79,29 @@ class Answers:
         with engine.begin() as connection, lent_session(connection) as session:
             known = memory.take(connection, {order.key for order in orders}, now)
             before, kept = dict(known), list[Kept]()
-            answers = [_answer(order, known, session, run, kept) for order in orders]
+            answers = [self._answer(order, known, session, run, kept) for order in orders]
             session.flush()
-            memory.remember(connection, {key: past for key, past in known.items() if past is not before[key]})
+            memory.remember(connection, {key: past for key, past in known.items() if past is not before[key]}, now)
             keeping.keep(connection, kept, now)
             return answers
+
+    def _answer(
+        self, order: Order, known: dict[MemoryKey, Memory], session: Session, run: Run, kept: list[Kept]
+    ) -> Answer | None:
+        place, past = order.place, known[order.key]
+        decision = barrier.decide(past, place.direction, place.attempt, unconditional=place.unconditional)
+        if decision is barrier.RUN:
+            reply = barrier.reply_to_undo(past) if place.direction is Direction.COMPENSATION else None
+            given = run(order, _context(order, session, self._announce, reply))
+            decision = barrier.WAITING if given is ANSWER_LATER else _decided(order, given, kept)
+        changes = decision.changes
+        if decision is barrier.WAITING:
+            changes = barrier.changes_of_deferring(past, place.attempt, order.address.to_json())
+        if changes:
+            known[order.key] = replace(past, **changes)
+        if decision.silence:
+            logger.info("%s of saga %s is not answered now: %s", order.task, order.saga_id, decision.silence)
+        return decision.answer
 
     def _run(self, order: Order, context: HandlerContext) -> Answer | AnswerLater:
         try:
@@ -116,30 +140,11 @@ class Answers:
 
     def _run_without_database(self, order: Order) -> Answer:
         try:
-            given = self._run(order, _context(order, None))
+            given = self._run(order, _context(order, None, None))
         except _Failed as failed:
             return failed.answer
         assert given is not ANSWER_LATER  # nothing can wait without a database
         return given
-
-
-def _answer(
-    order: Order, known: dict[MemoryKey, Memory], session: Session, run: Run, kept: list[Kept]
-) -> Answer | None:
-    place, past = order.place, known[order.key]
-    decision = barrier.decide(past, place.direction, place.attempt, unconditional=place.unconditional)
-    if decision is barrier.RUN:
-        reply = barrier.reply_to_undo(past) if place.direction is Direction.COMPENSATION else None
-        given = run(order, _context(order, session, reply))
-        decision = barrier.WAITING if given is ANSWER_LATER else _decided(order, given, kept)
-    changes = decision.changes
-    if decision is barrier.WAITING:
-        changes = barrier.changes_of_deferring(past, place.attempt, order.address.to_json())
-    if changes:
-        known[order.key] = replace(past, **changes)
-    if decision.silence:
-        logger.info("%s of saga %s is not answered now: %s", order.task, order.saga_id, decision.silence)
-    return decision.answer
 
 
 def _decided(order: Order, answer: Answer, kept: list[Kept]) -> barrier.Decision:
@@ -148,9 +153,9 @@ def _decided(order: Order, answer: Answer, kept: list[Kept]) -> barrier.Decision
     return barrier.Decision(answer, barrier.changes_of(order.place.direction, order.place.attempt, answer))
 
 
-def _context(order: Order, session: Session | None, reply: Any = None) -> HandlerContext:
+def _context(order: Order, session: Session | None, announce: Announce | None, reply: Any = None) -> HandlerContext:
     place = order.place
-    return HandlerContext(place.saga, place.step, place.attempt, session, reply, place.orchestrator)
+    return HandlerContext(place.saga, place.step, place.attempt, session, reply, place.orchestrator, announce)
 
 
 def _check_that_it_can_wait(order: Order, context: HandlerContext) -> None:

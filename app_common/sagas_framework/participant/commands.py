@@ -18,7 +18,7 @@ from sagas_framework.delivery.batches import Batches
 from sagas_framework.delivery.kept import kept_of
 from sagas_framework.delivery.suspects import POISON
 from sagas_framework.participant.answers import Answers
-from sagas_framework.participant.handlers import Work
+from sagas_framework.participant.handlers import Announce, Work
 from sagas_framework.participant.order import Order, order_of_delivery
 from sagas_framework.storage import keeping, memory
 from sagas_framework.storage.keeping import Kept
@@ -41,9 +41,11 @@ class CommandBatches(Batches):
 
     alone_after_weather: ClassVar[bool] = True
 
-    def __init__(self, engine: Engine, publisher: Publisher, works: Mapping[str, Work]) -> None:
+    def __init__(
+        self, engine: Engine, publisher: Publisher, works: Mapping[str, Work], announce: Announce | None = None
+    ) -> None:
         super().__init__(engine, publisher)
-        self._answers = Answers(engine)
+        self._answers = Answers(engine, announce=announce)
         self._works = works
 
     def apply(self, deliveries: Sequence[Delivery], poison: Sequence[Delivery]) -> Done:

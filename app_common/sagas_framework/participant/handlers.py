@@ -15,10 +15,13 @@ from sagas_framework.vocabulary.annotations import annotation_of
 from sagas_framework.vocabulary.command import AnyCommand, Command, PayloadType, ResponseType
 from sagas_framework.vocabulary.contracts import refuse_contradictions
 from sagas_framework.vocabulary.correlation import token_of
+from sagas_framework.vocabulary.event import AnyEvent
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+Announce = Callable[[Any, Any], None]
+"""What publishes an event in a session's transaction."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 _MARK = "__sagas_handler__"
 
@@ -48,6 +51,14 @@ class HandlerContext:
     session: Session | Any
     reply: Any = None
     orchestrator: str = ""
+    _announce: Announce | None = None
+
+    def publish(self, event: Any) -> None:
+        """Publishes an event in this transaction: it leaves when that is committed. The participant says which there
+        are: `create_participant(publishes=[...])`."""
+        if self._announce is None:
+            raise ConfigurationError("this participant publishes no events; give create_participant publishes=[...]")
+        self._announce(event, self.session)
 
     @property
     def token(self) -> str:
@@ -116,10 +127,10 @@ def marked_in(module: Any) -> list[tuple[Callable[..., Any], Marked]]:
     return [(function, getattr(function, _MARK)) for function in found]
 
 
-def refuse_contradictory_handlers(modules: Iterable[Any]) -> None:
+def refuse_contradictory_handlers(modules: Iterable[Any], publishes: Iterable[AnyEvent] = ()) -> None:
     """What the participant that is given these modules could not keep: see the two it calls."""
     handlers = [(function, marked.command) for module in modules for function, marked in marked_in(module)]
-    refuse_contradictions(command for _, command in handlers)
+    refuse_contradictions((command for _, command in handlers), events=publishes)
     refuse_disagreeing_handlers(handlers, AnswerLater)
 
 

@@ -40,14 +40,15 @@ class LaterAnswers:
         if step is None:
             raise AnswerRefused(token, f"{token!r} is not the token of a step")
         key, connection = MemoryKey(*step), session.connection()
-        past = memory.lock(connection, key, time.time())
+        now = time.time()
+        past = memory.lock(connection, key, now)
         reason = "this database does not know it" if past is None else barrier.refusal_of_later_answer(past)
         if past is None or reason is not None:
             raise AnswerRefused(token, f"step {key.step!r} of saga {key.saga_id}: {reason}")
         address = ReturnAddress.from_json(past.reply)
         answer = answer_to(address)
         changes = barrier.changes_of(Direction.ACTION, past.attempt, answer)
-        memory.remember(connection, {key: replace(past, **changes)})
+        memory.remember(connection, {key: replace(past, **changes)}, now)
         reply = address.reply(answer)
         if reply is not None:
             self._after_commit.add(session, Pending([reply]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import update_wrapper
 from types import ModuleType
 from typing import Any
@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from sagas_framework.delivery.after_commit import PUBLISH_TIMEOUT_SECONDS
 from sagas_framework.delivery.suspects import Suspects, Verdict
 from sagas_framework.errors import ConfigurationError, PublishFailed, in_one_line
+from sagas_framework.events.publishing import Announcer
 from sagas_framework.participant.answers import Answers
 from sagas_framework.participant.back_off import BackOff
 from sagas_framework.participant.barrier import Answer
@@ -32,6 +33,7 @@ from sagas_framework.transport.celery_app import Broker
 from sagas_framework.transport.inbox import Inbox
 from sagas_framework.transport.publisher import Publisher
 from sagas_framework.vocabulary.command import Failure
+from sagas_framework.vocabulary.event import AnyEvent
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +41,8 @@ WEATHER_RETRY_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 """How long a handler's work waits for a deadlock, a lock or a lost database to pass before it is given back."""
 
 _ATTRIBUTE = "sagas_participant"  # of the Celery app: where a task finds its participant
+
+NO_EVENTS: Mapping[str, AnyEvent] = {}
 
 CELERY_OWN = (Retry, Ignore, Reject)
 """What a handler that Celery runs may raise to speak to Celery itself."""
@@ -51,14 +55,24 @@ class Participant:
     `sessions` makes sessions on it.
     """
 
-    def __init__(self, name: str, app: Celery, broker: Broker, engine: Engine | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        app: Celery,
+        broker: Broker,
+        engine: Engine | None,
+        publishes: Mapping[str, AnyEvent] = NO_EVENTS,
+    ) -> None:
         self.name = name
         self.app = app
         self.broker = broker
         self.engine = engine
+        self.publishes = publishes
+        self._announcer = Announcer(Publisher(app, broker, PUBLISH_TIMEOUT_SECONDS), publishes)
         self._works: dict[str, Work] = {}
         self._publisher = Publisher(app, broker)
-        self._answers = Answers(engine, lets_through=CELERY_OWN)
+        self._announce = self._announcer.announce if publishes else None
+        self._answers = Answers(engine, CELERY_OWN, self._announce)
         self._later_answers = LaterAnswers(Publisher(app, broker, PUBLISH_TIMEOUT_SECONDS))
         self._gate = Gate()
         self._in_hand = InHand()
@@ -97,7 +111,7 @@ class Participant:
         """Registers their `@handles` functions, all of them database-only, to be run many in one transaction."""
         if self.engine is None:
             raise ConfigurationError(f"participant {self.name!r} has no database for its handlers to be run in batches")
-        inbox = Inbox(CommandBatches(self.engine, self._publisher, self._works).handle)
+        inbox = Inbox(CommandBatches(self.engine, self._publisher, self._works, self._announce).handle)
         for module in modules:
             for function, marked in marked_in(module):
                 inbox.register(self.app, self._work_of(function, marked).task, function)
@@ -114,6 +128,12 @@ class Participant:
         update_wrapper(task_body, function, assigned=("__doc__",), updated=())
         mark_as_command(task_body, Taken(work.command))
         self.app.task(bind=True, name=work.task)(task_body)
+
+    # ---- events -----------------------------------------------------------------------------------------------
+
+    def publish(self, event: Any, *, session: Session | scoped_session[Any]) -> None:
+        """Publishes an event in the session's transaction: the caller's rows and the event, or neither."""
+        self._announcer.announce(event, session)
 
     # ---- answers that come later ------------------------------------------------------------------------------
 

@@ -40,6 +40,10 @@ class ProcessManagerConsumer:
     def commands(self) -> Sequence[AnyCommand]:
         return tuple(self.description.commands.values())
 
+    @cached_property
+    def publishes(self) -> Sequence[AnyEvent]:
+        return tuple(self.description.publishes.values())
+
     def begin(self, connection: Connection, session: LentSession, outbound: Outbound, now: float) -> Consumption:
         return _Consumption(self, connection, outbound, now)
 

@@ -11,9 +11,11 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, any_, bindparam, delete, insert, text, update
+from sqlalchemy import Column, ColumnElement, Connection, Row, Table, any_, bindparam, delete, insert, text, update
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.elements import TextClause
+from sqlalchemy.sql.selectable import TextualSelect
 
 from sagas_framework.storage.schema import Moment
 from sagas_framework.vocabulary import json_text
@@ -68,6 +70,48 @@ def is_any(dialect: str, column: Column[Any]) -> ColumnElement[bool]:
     if dialect == "postgresql":  # an array: the same text, however many there are
         return column == any_(bindparam("ids", type_=postgresql.ARRAY(column.type)))
     return column.in_(bindparam("ids", expanding=True))
+
+
+def take(connection: Connection, columns: Sequence[Column[Any]], rows: Sequence[dict[str, Any]]) -> Sequence[Row[Any]]:
+    """Inserts rows, or locks those that are there with the same primary key; gives these columns of them.
+
+    Give the rows in the order of their keys: so two transactions never wait for each other in a ring.
+    """
+    if not rows:
+        return []
+    table = columns[0].table
+    assert isinstance(table, Table)
+    if connection.dialect.name == "postgresql":
+        taken = _take_from_json(tuple(columns), tuple(rows[0]))
+        return connection.execute(taken, {"rows": json_text.dumps(rows)}).all()
+    connection.execute(sqlite_insert(table).on_conflict_do_nothing(), rows)
+    wanted = [[row[column.name] for column in table.primary_key] for row in rows]
+    return connection.execute(_find_by_json(tuple(columns)), {"keys": json_text.dumps(wanted)}).all()
+
+
+@cache
+def _take_from_json(columns: tuple[Column[Any], ...], given: tuple[str, ...]) -> TextualSelect:
+    table = columns[0].table
+    assert isinstance(table, Table)
+    key = [column.name for column in table.primary_key]
+    found = columns[-1].name  # set to what it is, which takes the lock
+    return text(
+        f"INSERT INTO {table.name} ({', '.join(given)}) SELECT {values_of(table, given)} FROM {rows_of(table, given)} "
+        f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {found} = {table.name}.{found} "
+        f"RETURNING {', '.join(f'{table.name}.{column.name}' for column in columns)}"
+    ).columns(*columns)
+
+
+@cache
+def _find_by_json(columns: tuple[Column[Any], ...]) -> TextualSelect:
+    """SQLite looks each key up; for `(a, b, c) IN (VALUES ...)` it would read the whole table."""
+    table = columns[0].table
+    assert isinstance(table, Table)
+    found = " AND ".join(
+        f"t.{column.name} = json_extract(k.value, '$[{place}]')" for place, column in enumerate(table.primary_key)
+    )
+    named = ", ".join(f"t.{column.name}" for column in columns)
+    return text(f"SELECT {named} FROM json_each(:keys) AS k CROSS JOIN {table.name} AS t ON {found}").columns(*columns)
 
 
 @cache

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, text, update
-from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.sql.selectable import TextualSelect
+from sqlalchemy import Connection, Row, update
 
 from sagas_framework.storage import many
 from sagas_framework.storage.schema import participant_memory as table
-from sagas_framework.vocabulary import json_text
 from sagas_framework.vocabulary.command import FailureKind
 from sagas_framework.vocabulary.identity import Direction
 
@@ -41,6 +37,7 @@ class Memory:
 
 _KEY = MemoryKey._fields
 _FIELDS = tuple(field.name for field in fields(Memory))
+_FRESH = {"attempt": 0, "transient": False, "undo_attempt": 0, "undo_transient": False}
 _OF_OLD = {"failure": "transient", "undo_failure": "undo_transient"}
 _TAKEN = tuple(table.c[name] for name in (*_KEY, *_FIELDS, *_OF_OLD.values()))
 
@@ -50,13 +47,8 @@ def take(connection: Connection, keys: Iterable[MemoryKey], now: float) -> dict[
 
     In the order of their keys, so that two batches never wait for each other in a ring.
     """
-    rows = [{**key._asdict(), "created_at": now, "updated_at": now} for key in sorted(set(keys))]
-    if connection.dialect.name == "postgresql":
-        taken = connection.execute(_take_from_json(), {"rows": json_text.dumps(rows)}).all()
-    else:
-        connection.execute(insert(table).on_conflict_do_nothing(), rows)
-        wanted = json_text.dumps([[row[name] for name in _KEY] for row in rows])
-        taken = connection.execute(_find_by_json(), {"keys": wanted}).all()
+    rows = [{**key._asdict(), **_FRESH, "created_at": now, "updated_at": now} for key in sorted(set(keys))]
+    taken = many.take(connection, _TAKEN, rows)
     return {MemoryKey(*row[: len(_KEY)]): _memory(row) for row in taken}
 
 
@@ -77,28 +69,9 @@ def _memory(row: Row[Any]) -> Memory:
     return Memory(**values)
 
 
-@cache
-def _take_from_json() -> TextualSelect:
-    columns = (*_KEY, "created_at", "updated_at")
-    return text(
-        f"INSERT INTO {table.name} ({', '.join(columns)}, attempt, transient, undo_attempt, undo_transient) "
-        f"SELECT {many.values_of(table, columns)}, 0, false, 0, false FROM {many.rows_of(table, columns)} "
-        f"ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET updated_at = excluded.updated_at "
-        f"RETURNING {', '.join(column.name for column in _TAKEN)}"
-    ).columns(*_TAKEN)
-
-
-@cache
-def _find_by_json() -> TextualSelect:
-    """SQLite looks each key up; for `(a, b, c) IN (VALUES ...)` it would read the whole table."""
-    found = " AND ".join(f"t.{name} = json_extract(k.value, '$[{place}]')" for place, name in enumerate(_KEY))
-    columns = ", ".join(f"t.{column.name}" for column in _TAKEN)
-    return text(f"SELECT {columns} FROM json_each(:keys) AS k CROSS JOIN {table.name} AS t ON {found}").columns(*_TAKEN)
-
-
-def remember(connection: Connection, known: Mapping[MemoryKey, Memory]) -> None:
+def remember(connection: Connection, known: Mapping[MemoryKey, Memory], now: float) -> None:
     writes = many.Writes()
-    writes.update(table, [{**key._asdict(), **vars(memory)} for key, memory in known.items()])
+    writes.update(table, [{**key._asdict(), **vars(memory), "updated_at": now} for key, memory in known.items()])
     writes.send(connection)
 
 

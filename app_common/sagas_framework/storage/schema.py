@@ -154,7 +154,7 @@ event_streams = Table(
     Column("source", String(100), primary_key=True),
     Column("aggregate", String(200), primary_key=True),
     Column("handled", BigInteger, nullable=False),  # the number of the last event that was handled
-    Column("stored", Integer, nullable=False),  # how many are in the inbox
+    Column("stored", Boolean, nullable=False),  # whether any of its events are in the inbox
 )
 
 event_inbox = Table(

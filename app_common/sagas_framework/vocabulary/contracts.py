@@ -15,6 +15,7 @@ from typing import Any
 from sagas_framework.errors import ContradictoryMessages
 from sagas_framework.vocabulary import codec
 from sagas_framework.vocabulary.command import AnyCommand
+from sagas_framework.vocabulary.event import AnyEvent
 from sagas_framework.vocabulary.json_schema import ExactJsonSchema
 from sagas_framework.vocabulary.names import (
     failure_task_name,
@@ -33,21 +34,24 @@ TO_ITSELF = (run_child_task_name(""), undo_child_task_name(""))
 def refuse_contradictions(
     commands: Iterable[AnyCommand],
     *,
+    events: Iterable[AnyEvent] = (),
     reply_queues: Mapping[str, str] | None = None,
     data: Mapping[str, Any] | None = None,
 ) -> None:
-    """`commands`: all that an application takes and sends. `reply_queues`: the queues on which it waits for replies,
-    and who does (`saga 'CreateOrderSaga'`). `data`: what else it stores or takes as JSON, by what that is (`data of
-    saga 'CreateOrderSaga'`).
+    """`commands` and `events`: all that an application takes and sends. `reply_queues`: the queues on which it waits
+    for replies, and who does (`saga 'CreateOrderSaga'`). `data`: what else it stores or takes as JSON, by what that is
+    (`data of saga 'CreateOrderSaga'`).
 
     Raises ContradictoryMessages or UnusableContract.
     """
-    commands = list(commands)
-    contracts = [*_contracts_of(commands), *(data or {}).items()]
+    commands, events = list(commands), list(events)
+    contracts = [*_contracts_of(commands), *_contracts_of_events(events), *(data or {}).items()]
     for what, contract in contracts:
         refuse_unusable(contract, what)
     _refuse_two_of_a_name(commands)
     _refuse_names_of_replies(commands)
+    _refuse_two_events_of_a_name(events)
+    _refuse_events_called_like_commands(events, commands)
     _refuse_shared_queues(commands, reply_queues or {})
     _refuse_two_classes_of_a_name(contracts)
 
@@ -57,6 +61,11 @@ def _contracts_of(commands: Iterable[AnyCommand]) -> Iterator[tuple[str, Any]]:
         for role, contract in (("payload", command.payload), ("response", command.response)):
             if contract is not None:
                 yield f"{role} of {command.name!r} ({command.place})", contract
+
+
+def _contracts_of_events(events: Iterable[AnyEvent]) -> Iterator[tuple[str, Any]]:
+    for event in events:
+        yield f"payload of event {event.name!r} ({event.place})", event.payload
 
 
 # ---- contradictions -------------------------------------------------------------------------------------------------
@@ -77,6 +86,40 @@ def _refuse_two_of_a_name(commands: Iterable[AnyCommand]) -> None:
             raise ContradictoryMessages(
                 f"the command {command.name!r} is declared at {first.place} and, differently, at {command.place}: "
                 f"{', '.join(differences)}. Declare it once and import it, or give one of the two another name"
+            )
+
+
+def _refuse_two_events_of_a_name(events: Iterable[AnyEvent]) -> None:
+    first_of: dict[str, AnyEvent] = {}
+    for event in events:
+        first = first_of.setdefault(event.name, event)
+        differences = [
+            f"{role} {getattr(first, role)!r} / {getattr(event, role)!r}"
+            for role in ("source", "key", "subscribers")
+            if getattr(first, role) != getattr(event, role)
+        ]
+        one: Any = first.payload
+        other: Any = event.payload
+        if content_of(one) != content_of(other):
+            differences.append(f"payload {_name_of(one)} / {_name_of(other)}")
+        if differences:
+            raise ContradictoryMessages(
+                f"the event {event.name!r} is declared at {first.place} and, differently, at {event.place}: "
+                f"{', '.join(differences)}. Declare it once and import it, or give one of the two another name"
+            )
+
+
+def _refuse_events_called_like_commands(events: Iterable[AnyEvent], commands: Iterable[AnyCommand]) -> None:
+    places = {
+        name: command.place
+        for command in commands
+        for name in (command.name, success_task_name(command.name), failure_task_name(command.name))
+    }
+    for event in events:
+        if event.name in places:
+            raise ContradictoryMessages(
+                f"the event {event.name!r} ({event.place}) is called like a command, or the reply to one "
+                f"({places[event.name]}): who receives it could not tell the two apart. Give it another name"
             )
 
 

@@ -97,8 +97,9 @@ def document_of_sagas(*sagas: type[Saga[Any]]) -> Document:
 def participant(**handlers: Any) -> Participant:
     module = ModuleType("handlers_of_the_kitchen")
     vars(module).update(handlers)
-    queues = {"queue": "kitchen.commands"}
-    return create_participant("kitchen", broker="memory://", database_url=None, handlers=[module], **queues)
+    return create_participant(
+        "kitchen", broker="memory://", database_url=None, queue="kitchen.commands", handlers=[module]
+    )
 
 
 def with_tasks(made: Participant, *commands: AnyCommand, reply_queue: str | None = None) -> Participant:

@@ -40,7 +40,7 @@ def upgrade() -> None:
         sa.Column("source", sa.String(length=100), nullable=False),
         sa.Column("aggregate", sa.String(length=200), nullable=False),
         sa.Column("handled", sa.BigInteger(), nullable=False),
-        sa.Column("stored", sa.Integer(), nullable=False),
+        sa.Column("stored", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("subscriber", "source", "aggregate"),
     )
     op.create_table(

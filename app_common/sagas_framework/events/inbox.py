@@ -1,0 +1,99 @@
+"""The subscriber's end of its queue: a batch is taken in, receipts are sent, and only then is it acknowledged."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from sqlalchemy import Engine
+
+from sagas_framework.delivery.batches import Batches
+from sagas_framework.delivery.suspects import POISON
+from sagas_framework.events.incoming import Incoming, incoming_of
+from sagas_framework.events.intake import Intake
+from sagas_framework.storage import event_inbox, keeping
+from sagas_framework.storage.database import reading
+from sagas_framework.storage.keeping import Kept
+from sagas_framework.transport.delivery import Delivery
+from sagas_framework.transport.publisher import Publisher
+from sagas_framework.transport.wire import OutgoingMessage, receipts_message
+from sagas_framework.vocabulary.command import Failure
+from sagas_framework.vocabulary.names import receipts_queue_name
+
+logger = logging.getLogger(__name__)
+
+IDLE_SECONDS = 0.2
+DUE_LIMIT = 100
+
+
+@dataclass
+class TakenIn:
+    outgoing: list[OutgoingMessage] = field(default_factory=list)
+    sources: list[tuple[str, Delivery]] = field(default_factory=list)
+    locked: tuple[()] = ()
+
+
+class EventBatches(Batches):
+    """What the inbox of a subscriber's queue hands its batches to."""
+
+    alone_after_weather: ClassVar[bool] = True
+
+    def __init__(self, engine: Engine, publisher: Publisher, intake: Intake) -> None:
+        super().__init__(engine, publisher)
+        self._intake = intake
+
+    def apply(self, deliveries: Sequence[Delivery], poison: Sequence[Delivery]) -> TakenIn:
+        now = time.time()
+        killer = Failure("EventKillsItsWorker", POISON)
+        read = [(delivery, incoming_of(delivery, self._intake.subscriber)) for delivery in deliveries]
+        read += [(delivery, incoming_of(delivery, self._intake.subscriber, killer)) for delivery in poison]
+        self._set_aside([one for _, one in read if isinstance(one, Kept)], now)
+        arrived = [(delivery, one) for delivery, one in read if isinstance(one, Incoming)]
+        outgoing = self._intake.take_in([one for _, one in arrived], now)
+        return self._with_receipts(outgoing, arrived)
+
+    def take_unasked(self, delivery: Delivery) -> None:
+        """One that Celery has not handed to a batch, and that it has let go of already: should this fail, its publisher
+        sends it again."""
+        self._publisher.publish(self.apply([delivery], []).outgoing)
+
+    def _with_receipts(self, outgoing: list[OutgoingMessage], arrived: Sequence[tuple[Delivery, Incoming]]) -> TakenIn:
+        """One message for each publisher, however many of its events there were."""
+        done = TakenIn(outgoing)
+        by_source: dict[str, list[tuple[Delivery, Incoming]]] = {}
+        for delivery, incoming in arrived:
+            by_source.setdefault(incoming.stream.source, []).append((delivery, incoming))
+        for source, taken in by_source.items():
+            ids = [incoming.message_id for _, incoming in taken]
+            receipts = receipts_message(receipts_queue_name(source), self._intake.subscriber, ids)
+            done.outgoing.append(receipts)
+            done.sources += [(receipts.id, delivery) for delivery, _ in taken]
+        return done
+
+    def _set_aside(self, kept: Sequence[Kept], now: float) -> None:
+        if kept:
+            with self._engine.begin() as connection:
+                keeping.keep(connection, kept, now)
+            for one in kept:
+                logger.warning("kept for the operator: %s %s: %s", one.task, one.message_id, one.reason)
+
+
+class DueEvents:
+    """A chore of the delivery thread: tries again what is due, and goes on with what waited behind it."""
+
+    def __init__(self, engine: Engine, publisher: Publisher, intake: Intake) -> None:
+        self._engine = engine
+        self._publisher = publisher
+        self._intake = intake
+
+    def __call__(self) -> float:
+        now = time.time()
+        with reading(self._engine) as connection:
+            due = event_inbox.due(connection, self._intake.subscriber, now, DUE_LIMIT)
+        if not due:
+            return IDLE_SECONDS
+        self._publisher.publish(self._intake.go_on(due, now))
+        return 0.0

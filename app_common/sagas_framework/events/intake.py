@@ -1,0 +1,232 @@
+"""Taking events in: each once, in the order of its aggregate, in one transaction with all that its handlers do.
+
+What is not its turn yet, and what a handler has raised at, is stored; its publisher gets a receipt all the same, for
+from then on it is ours to see to. The first try runs without savepoints. If anything raises, the same batch runs once
+more with a savepoint round each event, and still one commit.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection, Engine
+
+from sagas_framework.definition.retry import RetryPolicy
+from sagas_framework.errors import PayloadRefused
+from sagas_framework.events.consumer import Consumer, Occurrence
+from sagas_framework.events.incoming import Incoming, incoming_of_row
+from sagas_framework.events.outbound import Outbound
+from sagas_framework.events.streams import OpenStream, turns
+from sagas_framework.storage import event_inbox
+from sagas_framework.storage.database import LentSession, check_deferred_constraints, lent_session
+from sagas_framework.storage.event_inbox import Stream
+from sagas_framework.storage.outbox import StreamKey
+from sagas_framework.storage.weather import is_bad_weather
+from sagas_framework.transport.wire import OutgoingMessage
+from sagas_framework.vocabulary.command import Failure, FailureKind
+from sagas_framework.vocabulary.event import AnyEvent
+
+logger = logging.getLogger(__name__)
+
+Turns = Iterable[tuple[OpenStream, Incoming]]
+
+MOST_READ_AT_ONCE = 200
+"""So many stored events of one stream are handled in one transaction; the rest in the next ones."""
+
+
+class Intake:
+    """The events of one subscriber. `subscriber` is the queue that it takes them from."""
+
+    def __init__(
+        self,
+        subscriber: str,
+        engine: Engine,
+        consumers: Sequence[Consumer],
+        publishes: Mapping[str, AnyEvent],
+        retry: RetryPolicy,
+    ) -> None:
+        self.subscriber = subscriber
+        self._engine = engine
+        self._consumers = consumers
+        self._publishes = publishes
+        self._retry = retry
+        self._events = {name: event for consumer in consumers for name, event in consumer.events.items()}
+
+    def take_in(self, arrived: Sequence[Incoming], now: float) -> list[OutgoingMessage]:
+        """Handles or stores all of them; gives what is to be sent now that it is committed."""
+        return self._carefully_if_need_be(arrived, dict.fromkeys(one.stream for one in arrived), now)
+
+    def go_on(self, streams: Sequence[StreamKey], now: float) -> list[OutgoingMessage]:
+        """Handles what is stored of these streams and can be handled by now."""
+        return self._carefully_if_need_be((), streams, now)
+
+    def _carefully_if_need_be(
+        self, arrived: Sequence[Incoming], keys: Iterable[StreamKey], now: float
+    ) -> list[OutgoingMessage]:
+        try:
+            return self._transaction(arrived, keys, now, careful=False)
+        except Exception as error:
+            if is_bad_weather(error):
+                raise
+            logger.warning("a batch of events is run again with savepoints: %r", error)
+        return self._transaction(arrived, keys, now, careful=True)
+
+    def _transaction(
+        self, arrived: Sequence[Incoming], keys: Iterable[StreamKey], now: float, *, careful: bool
+    ) -> list[OutgoingMessage]:
+        with self._engine.begin() as connection, lent_session(connection) as session:
+            streams = _open_streams(connection, keys)
+            work = _Work(connection, session, self._consumers, self._publishes, now)
+            handle = self._one_by_one if careful else self._all_at_once
+            outgoing = handle(turns(streams, arrived, now), work)
+            _write(connection, streams, now)
+        return outgoing
+
+    def _all_at_once(self, turns: Turns, work: _Work) -> list[OutgoingMessage]:
+        occurrences = []
+        for stream, incoming in turns:
+            try:
+                occurrences.append(self._occurrence(incoming))
+                stream.done()
+            except _NotToBeHandled as no:
+                self._fail(stream, incoming, no.failure, work.now, for_good=True)
+        return work.do(occurrences)
+
+    def _one_by_one(self, turns: Turns, work: _Work) -> list[OutgoingMessage]:
+        outgoing: list[OutgoingMessage] = []
+        for stream, incoming in turns:
+            try:
+                occurrence = self._occurrence(incoming)
+                with work.session.begin_nested():
+                    work.session.connection()  # the savepoint is there only now
+                    outgoing += work.do([occurrence])
+                    check_deferred_constraints(work.session)
+                stream.done()
+            except _NotToBeHandled as no:
+                self._fail(stream, incoming, no.failure, work.now, for_good=True)
+            except Exception as error:
+                if is_bad_weather(error):
+                    raise
+                self._fail(stream, incoming, Failure.of(error), work.now, for_good=False)
+        return outgoing
+
+    def _occurrence(self, incoming: Incoming) -> Occurrence:
+        if incoming.problem is not None:
+            raise _NotToBeHandled(incoming.problem)
+        event = self._events.get(incoming.event)
+        if event is None:
+            known = ", ".join(sorted(self._events))
+            raise _NotToBeHandled(_failure("UnknownEvent", f"{self.subscriber} handles no such event (but {known})"))
+        try:
+            payload = event.decode(incoming.payload)
+        except PayloadRefused as refused:
+            raise _NotToBeHandled(_failure("PayloadRefused", str(refused))) from None
+        stream = incoming.stream
+        return Occurrence(event, incoming.message_id, stream.source, stream.aggregate, incoming.number, payload)
+
+    def _fail(self, stream: OpenStream, incoming: Incoming, failure: Failure, now: float, *, for_good: bool) -> None:
+        """`for_good`: trying again changes nothing, until somebody has seen to it."""
+        attempts = incoming.attempts + 1
+        parked = for_good or not self._retry.allows_another_after(attempts)
+        wake_at = None if parked else now + self._retry.delay_seconds_after(attempts)
+        stream.failed = replace(incoming, attempts=attempts, parked=parked, wake_at=wake_at, problem=failure)
+        what = "waits for the operator (`sagas events list`)" if parked else "will be tried again"
+        logger.warning(
+            "event %s %s (number %d of %s) %s: %s: %s; later events of the same wait behind it",
+            incoming.event, incoming.message_id, incoming.number, incoming.stream.aggregate, what,
+            failure.type, failure.message,
+        )  # fmt: skip
+
+
+class _NotToBeHandled(Exception):
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+def _failure(type_: str, message: str) -> Failure:
+    return Failure(type_, message, kind=FailureKind.ERROR)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What handling needs of a transaction."""
+
+    connection: Connection
+    session: LentSession
+    consumers: Sequence[Consumer]
+    publishes: Mapping[str, AnyEvent]
+    now: float
+
+    def do(self, occurrences: Sequence[Occurrence]) -> list[OutgoingMessage]:
+        """All of it, or nothing where anything raises."""
+        if not occurrences:
+            return []
+        outbound = Outbound(self.publishes)
+        opened = [
+            (consumer.events, consumer.begin(self.connection, self.session, outbound, self.now))
+            for consumer in self.consumers
+        ]
+        for wanted, consumption in opened:
+            consumption.prepare([one for one in occurrences if one.event.name in wanted])
+        for occurrence in occurrences:
+            for wanted, consumption in opened:
+                if occurrence.event.name in wanted:
+                    consumption.handle(occurrence)
+        for _, consumption in opened:
+            consumption.write()
+        self.session.flush()
+        return outbound.write(self.connection, self.now, sent_at_once=True)
+
+
+# ---- the streams, from the database and back -------------------------------------------------------------------------
+
+
+def _open_streams(connection: Connection, keys: Iterable[StreamKey]) -> dict[StreamKey, OpenStream]:
+    """With what is stored of them."""
+    locked = event_inbox.lock_streams(connection, keys)
+    streams = {key: OpenStream(key, locked[key].handled) for key in locked}
+    for key, stream in streams.items():
+        if locked[key].stored:
+            rows = event_inbox.waiting(connection, key, MOST_READ_AT_ONCE)
+            stream.more = len(rows) == MOST_READ_AT_ONCE
+            for row in rows:
+                stream.add(incoming_of_row(row))
+    return streams
+
+
+def _write(connection: Connection, streams: Mapping[StreamKey, OpenStream], now: float) -> None:
+    event_inbox.remove(connection, [row_id for stream in streams.values() for row_id in stream.done_rows])
+    event_inbox.store(connection, [_row(one, now) for stream in streams.values() for one in _to_store(stream)])
+    for stream in streams.values():
+        failed = stream.failed
+        if failed is not None and failed.row_id is not None:
+            assert failed.problem is not None
+            changes = {"attempts": failed.attempts, "parked": failed.parked, "wake_at": failed.wake_at}
+            event_inbox.change(connection, failed.row_id, failure=failed.problem.to_json(), **changes)
+        elif stream.more:
+            event_inbox.wake(connection, stream.key, stream.handled + 1, now)
+    states = {key: Stream(stream.handled, bool(stream.waiting) or stream.more) for key, stream in streams.items()}
+    event_inbox.write_streams(connection, states)
+
+
+def _to_store(stream: OpenStream) -> list[Incoming]:
+    failed = stream.failed
+    return [failed if failed is not None and failed.number == one.number else one for one in stream.new]
+
+
+def _row(incoming: Incoming, now: float) -> dict[str, object]:
+    return {
+        **incoming.stream._asdict(),
+        "number": incoming.number,
+        "event": incoming.event,
+        "message_id": incoming.message_id,
+        "payload": incoming.payload,
+        "attempts": incoming.attempts,
+        "failure": incoming.problem.to_json() if incoming.problem else None,
+        "parked": incoming.parked,
+        "wake_at": incoming.wake_at,
+        "received_at": now,
+    }

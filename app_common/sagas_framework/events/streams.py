@@ -1,0 +1,61 @@
+"""The events of a batch, each behind those before it of its own stream; pure, so that it can be told in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from sagas_framework.events.incoming import Incoming
+from sagas_framework.storage.outbox import StreamKey
+
+
+@dataclass
+class OpenStream:
+    """One stream while a transaction holds it. `more`: not all that is stored of it has been read."""
+
+    key: StreamKey
+    handled: int
+    more: bool = False
+    waiting: dict[int, Incoming] = field(default_factory=dict)
+    failed: Incoming | None = None
+    done_rows: list[int] = field(default_factory=list)
+
+    def add(self, incoming: Incoming) -> None:
+        """One that was handled, or is there already, is a duplicate."""
+        if incoming.number > self.handled:
+            self.waiting.setdefault(incoming.number, incoming)
+
+    def next(self, now: float) -> Incoming | None:
+        """Whose turn it is, if it is there and nothing holds it up."""
+        head = self.waiting.get(self.handled + 1)
+        return head if head is not None and self.failed is None and head.is_ready(now) else None
+
+    def done(self) -> None:
+        """The next one has been handled."""
+        self.handled += 1
+        incoming = self.waiting.pop(self.handled)
+        if incoming.row_id is not None:
+            self.done_rows.append(incoming.row_id)
+
+    @property
+    def new(self) -> list[Incoming]:
+        """What is to be stored: it is not its turn, or it has failed."""
+        return [incoming for incoming in self.waiting.values() if incoming.row_id is None]
+
+
+def turns(
+    streams: Mapping[StreamKey, OpenStream], arrived: Iterable[Incoming], now: float
+) -> Iterator[tuple[OpenStream, Incoming]]:
+    """What can be handled, each stream in its order, and else as it arrived; first what was stored. Say `done` of each,
+    or what has `failed`, before the next is asked for."""
+    for stream in streams.values():
+        yield from _turns_of(stream, now)
+    for incoming in arrived:
+        stream = streams[incoming.stream]
+        stream.add(incoming)
+        yield from _turns_of(stream, now)
+
+
+def _turns_of(stream: OpenStream, now: float) -> Iterator[tuple[OpenStream, Incoming]]:
+    while (incoming := stream.next(now)) is not None:
+        yield stream, incoming

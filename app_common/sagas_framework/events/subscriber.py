@@ -1,0 +1,57 @@
+"""A subscriber: takes events from its queue and hands them to plain handlers and process managers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from celery import Celery
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session, scoped_session, sessionmaker
+
+from sagas_framework.definition.retry import RetryPolicy
+from sagas_framework.delivery.after_commit import PUBLISH_TIMEOUT_SECONDS
+from sagas_framework.events.consumer import Consumer
+from sagas_framework.events.publishing import Announcer
+from sagas_framework.events.subscription import Subscription
+from sagas_framework.transport.celery_app import Broker
+from sagas_framework.transport.publisher import Publisher
+from sagas_framework.vocabulary.event import AnyEvent
+
+
+class Subscriber:
+    """Build it with `create_subscriber`.
+
+    `app` is the Celery app of its worker, `engine` its database, `sessions` makes sessions on it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        app: Celery,
+        broker: Broker,
+        engine: Engine,
+        queue: str,
+        consumers: Sequence[Consumer],
+        publishes: Mapping[str, AnyEvent],
+        retry: RetryPolicy,
+    ) -> None:
+        self.name = name
+        self.app = app
+        self.broker = broker
+        self.engine = engine
+        self.queue = queue
+        self.consumers = consumers
+        self.publishes = publishes
+        self.sessions: sessionmaker[Session] = sessionmaker(engine)
+        self.subscription = Subscription(app, broker, engine, queue, consumers, publishes, retry)
+        self._announcer = Announcer(Publisher(app, broker, PUBLISH_TIMEOUT_SECONDS), publishes)
+
+    @property
+    def subscribes(self) -> Mapping[str, AnyEvent]:
+        """The events that it handles, by name."""
+        return self.subscription.events
+
+    def publish(self, event: Any, *, session: Session | scoped_session[Any]) -> None:
+        """Publishes an event in the session's transaction: the caller's rows and the event, or neither."""
+        self._announcer.announce(event, session)

@@ -1,0 +1,79 @@
+"""What a subscriber has of the events that come to it: how far each aggregate is, and what waits for its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, RowMapping, bindparam, delete, select, update
+
+from sagas_framework.storage import many
+from sagas_framework.storage.dialects import upsert
+from sagas_framework.storage.outbox import StreamKey
+from sagas_framework.storage.schema import event_inbox, event_streams
+
+_KEY = StreamKey._fields
+_TAKEN = tuple(event_streams.c[name] for name in (*_KEY, "handled", "stored"))
+
+
+class Stream(NamedTuple):
+    """`handled`: the number of the last event that was. `stored`: whether any of its events may be in the inbox."""
+
+    handled: int
+    stored: bool
+
+
+def lock_streams(connection: Connection, keys: Iterable[StreamKey]) -> dict[StreamKey, Stream]:
+    """Inserts or locks them; whoever comes second waits here for the first one's commit."""
+    rows = [{**key._asdict(), "handled": 0, "stored": False} for key in sorted(set(keys))]
+    return {StreamKey(*row[:3]): Stream(*row[3:]) for row in map(tuple, many.take(connection, _TAKEN, rows))}
+
+
+def write_streams(connection: Connection, streams: dict[StreamKey, Stream]) -> None:
+    writes = many.Writes()
+    writes.update(event_streams, [{**key._asdict(), **stream._asdict()} for key, stream in sorted(streams.items())])
+    writes.send(connection)
+
+
+def waiting(connection: Connection, key: StreamKey, limit: int) -> Sequence[RowMapping]:
+    """The events of a stream that are stored, in their order."""
+    statement = select(event_inbox).where(*_is(key)).order_by(event_inbox.c.number).limit(limit)
+    return connection.execute(statement).mappings().all()
+
+
+def store(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        statement = upsert(connection)(event_inbox).on_conflict_do_nothing(index_elements=[*_KEY, "number"])
+        connection.execute(statement, rows)
+
+
+def remove(connection: Connection, ids: Sequence[int]) -> None:
+    if ids:
+        connection.execute(delete(event_inbox).where(event_inbox.c.id.in_(list(ids))))
+
+
+def change(connection: Connection, row_id: int, **values: Any) -> None:
+    connection.execute(update(event_inbox).where(event_inbox.c.id == row_id).values(values))
+
+
+def wake(connection: Connection, key: StreamKey, number: int, now: float) -> None:
+    """It is this one's turn, if it is there and nothing is wrong with it."""
+    event = event_inbox.c
+    ready = (event.number == number, event.wake_at.is_(None), event.parked.is_(False))
+    connection.execute(update(event_inbox).where(*_is(key), *ready).values(wake_at=now))
+
+
+def due(connection: Connection, subscriber: str, now: float, limit: int) -> list[StreamKey]:
+    """The streams in which an event's time has come, that which waits longest first."""
+    event = event_inbox.c
+    statement = (
+        select(*(event[name] for name in _KEY))
+        .where(event.subscriber == subscriber, event.wake_at <= bindparam("now", type_=event.wake_at.type))
+        .order_by(event.wake_at)
+        .limit(limit)
+    )
+    return [StreamKey(*row) for row in connection.execute(statement, {"now": now})]
+
+
+def _is(key: StreamKey) -> list[Any]:
+    return [event_inbox.c[name] == value for name, value in key._asdict().items()]
