@@ -1,4 +1,5 @@
-"""What the operator's tools need of the process they look into: an orchestrator or a participant."""
+"""What the operator's tools need of the process they look into: an orchestrator, a participant or a
+subscriber."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from sagas_framework.transport.celery_app import Broker
 
 
 class Process(Protocol):
-    """Either keeps what it could not handle in its own database."""
+    """Each keeps what it could not handle in its own database."""
 
     @property
     def app(self) -> Celery: ...
