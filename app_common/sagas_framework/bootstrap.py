@@ -23,7 +23,13 @@ from sagas_framework.errors import ConfigurationError
 from sagas_framework.events.consumer import Consumer
 from sagas_framework.events.handlers import plain_handlers_in
 from sagas_framework.events.subscriber import Subscriber, refuse_missing_subscriptions
-from sagas_framework.events.wiring import DEFAULT_RETRY, events_by_name, receipts_queues, take_receipts
+from sagas_framework.events.wiring import (
+    DEFAULT_RETRY,
+    events_by_name,
+    receipts_queues,
+    take_receipts,
+    warn_of_unheard,
+)
 from sagas_framework.orchestrator.orchestrator import Orchestrator
 from sagas_framework.participant.handlers import marked_in, refuse_contradictory_handlers
 from sagas_framework.participant.participant import Participant
@@ -61,6 +67,7 @@ def create_orchestrator(
     orchestrator.register_async_step_handlers()
     if published:
         take_receipts(app, broker, engine, DEFAULT_RETRY)
+        warn_of_unheard(name, published)
     keep_what_celery_rejects(app, engine)
     run_in_workers(app, lambda: [orchestrator.due_sagas(), OutboxRelay(engine, Publisher(app, broker))])
     return orchestrator
@@ -102,6 +109,7 @@ def create_participant(
             raise ConfigurationError(f"participant {name!r} publishes events, and needs a database to keep them in")
         relay = OutboxRelay(engine, Publisher(app, broker))
         take_receipts(app, broker, engine, DEFAULT_RETRY)
+        warn_of_unheard(name, published)
         run_in_workers(app, lambda: [relay])
     return participant
 
@@ -135,6 +143,7 @@ def create_subscriber(
     app = create_celery_app(name, broker, queues, batches=True)
     subscriber = Subscriber(name, app, broker, engine, queue, consumers, published, retry)
     take_receipts(app, broker, engine, retry, commands)
+    warn_of_unheard(name, published)
     keep_what_celery_rejects(app, engine, subscriber.take_unknown)
     run_in_workers(app, lambda: [subscriber.due_events(), OutboxRelay(engine, Publisher(app, broker))])
     return subscriber
