@@ -42,11 +42,13 @@ from sagas_framework.events.handlers import EventContext
 from sagas_framework.events.subscriber import Subscriber
 from sagas_framework.handling import handles
 from sagas_framework.operations import Operations
+from sagas_framework.orchestrator.on_events import starts
 from sagas_framework.orchestrator.orchestrator import Orchestrator
 from sagas_framework.orchestrator.waiting import Execution, SagaHandle
 from sagas_framework.participant.handlers import ANSWER_LATER, AnswerLater, HandlerContext
 from sagas_framework.participant.participant import Participant
 from sagas_framework.participant.step_handler import saga_step_handler, step_context
+from sagas_framework.process_managers.manager import EventSourcedProcessManager, ProcessManager, applies
 from sagas_framework.storage.database import reading_session
 from sagas_framework.storage.migration import upgrade_database
 from sagas_framework.transport.celery_app import Broker
@@ -68,6 +70,7 @@ __all__ = [
     "DefinitionError",
     "Event",
     "EventContext",
+    "EventSourcedProcessManager",
     "Execution",
     "Failure",
     "FailureKind",
@@ -76,6 +79,7 @@ __all__ = [
     "Operations",
     "Orchestrator",
     "Participant",
+    "ProcessManager",
     "Refusal",
     "RetryPolicy",
     "Saga",
@@ -93,6 +97,7 @@ __all__ = [
     "UnknownSaga",
     "WaitForSignal",
     "WaitTimedOut",
+    "applies",
     "child_saga",
     "choice",
     "create_orchestrator",
@@ -105,6 +110,7 @@ __all__ = [
     "reading_session",
     "saga_step_handler",
     "send",
+    "starts",
     "step_context",
     "success_task_name",
     "upgrade_database",

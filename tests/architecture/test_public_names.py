@@ -4,11 +4,12 @@ import sagas_framework
 
 PUBLIC = """
     ANSWER_LATER COMPENSATABLE PIVOT RETRIABLE AnswerLater AnswerRefused AsyncStep Broker Command DefinitionError
-    Execution Failure FailureKind HandlerContext OperationRefused Operations Orchestrator Participant Refusal
-    RetryPolicy Saga SagaBuilder SagaContext SagaFailed SagaHandle SagaStatus SagasError Sleep StepContext SyncStep
-    TransientError UnknownSaga WaitForSignal WaitTimedOut child_saga choice create_orchestrator create_participant
-    failure_task_name handles include parallel reading_session saga_step_handler send step_context success_task_name
-    upgrade_database when
+    Event EventContext EventSourcedProcessManager Execution Failure FailureKind HandlerContext OperationRefused
+    Operations Orchestrator Participant ProcessManager Refusal RetryPolicy Saga SagaBuilder SagaContext SagaFailed
+    SagaHandle SagaStatus SagasError Sleep StepContext Subscriber SyncStep TransientError UnknownSaga WaitForSignal
+    WaitTimedOut applies child_saga choice create_orchestrator create_participant create_subscriber
+    failure_task_name handles include parallel reading_session saga_step_handler send starts step_context
+    success_task_name upgrade_database when
 """
 
 

@@ -21,6 +21,7 @@ class SagaStatus(StrEnum):
     COMPENSATING = "compensating"
     FAILED = "failed"
     NEEDS_ATTENTION = "needs_attention"
+    ENDED = "ended"  # a process manager that has come to its end
 
 
 class Phase(StrEnum):
@@ -97,7 +98,7 @@ class SagaState(NamedTuple):
 
     @property
     def ended(self) -> bool:
-        return self.status in (SagaStatus.SUCCEEDED, SagaStatus.FAILED)
+        return self.status in (SagaStatus.SUCCEEDED, SagaStatus.FAILED, SagaStatus.ENDED)
 
     def to_json(self) -> dict[str, Any]:
         """Only what differs from a fresh value: the row is written at every step, so small is fast."""

@@ -13,11 +13,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sagas_framework.definition.graph import Definition
 from sagas_framework.engine.state import Phase, SagaState, StepState
 from sagas_framework.errors import PublishFailed
-from sagas_framework.events.subscriber import Subscriber
 from sagas_framework.operations import doctor_of_events
 from sagas_framework.operations.advice import OVERDUE_SECONDS
 from sagas_framework.operations.findings import Finding, many
-from sagas_framework.operations.process import Process
+from sagas_framework.operations.process import Process, events_queue_of
 from sagas_framework.operations.words import one_line
 from sagas_framework.storage import health
 from sagas_framework.storage.database import reading
@@ -118,12 +117,13 @@ def _database(connection: Connection, start_worker: str, patient: Process) -> It
     definitions = _definitions(patient)
     if definitions:
         yield _silence(connection, definitions)
-    if isinstance(patient, Subscriber):
-        yield from doctor_of_events.inbox(connection, patient.queue, start_worker)
+    queue = events_queue_of(patient)
+    if queue is not None:
+        yield from doctor_of_events.inbox(connection, queue, start_worker)
     publishes: Mapping[str, AnyEvent] = getattr(patient, "publishes", {})
     if publishes:
         yield doctor_of_events.unheard(publishes)
-    if publishes or isinstance(patient, Subscriber):
+    if publishes or queue is not None:
         yield from doctor_of_events.outgoing(connection)
 
 

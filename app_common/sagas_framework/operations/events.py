@@ -16,9 +16,8 @@ from sqlalchemy import Connection, Engine, RowMapping
 from sagas_framework.errors import ActRefused, ConfigurationError, NothingWaits, PayloadRefused
 from sagas_framework.events.outbound import Outbound
 from sagas_framework.events.receipts import next_attempt
-from sagas_framework.events.subscriber import Subscriber
 from sagas_framework.operations.event_views import Kind, Outgoing, WaitingEvent, outgoing_of, waiting_event_of
-from sagas_framework.operations.process import Process
+from sagas_framework.operations.process import Process, events_queue_of
 from sagas_framework.storage import event_inbox, event_views, instances, outbox, views
 from sagas_framework.storage.database import reading
 from sagas_framework.storage.event_inbox import Stream
@@ -37,14 +36,14 @@ COMMAND_DISCARDED = "command_discarded"
 
 
 class Speaker(Process, Protocol):
-    """An orchestrator, a participant or a subscriber: each has an outbox, a subscriber an inbox besides."""
+    """An orchestrator, a participant or a subscriber: each has an outbox, and who takes events an inbox besides."""
 
     @property
     def publishes(self) -> Mapping[str, AnyEvent]: ...
 
 
 class Events:
-    """`Events(subscriber)`; `Events(orchestrator)` and `Events(participant)` for what goes out."""
+    """`Events(subscriber)`, `Events(orchestrator)`; `Events(participant)` for what goes out."""
 
     def __init__(self, process: Speaker) -> None:
         self._process = process
@@ -57,11 +56,10 @@ class Events:
 
     @property
     def _subscriber(self) -> str:
-        if not isinstance(self._process, Subscriber):
-            raise ConfigurationError(
-                "only a subscriber has events that come in; name one (what create_subscriber made)"
-            )
-        return self._process.queue
+        queue = events_queue_of(self._process)
+        if queue is None:
+            raise ConfigurationError("no events come in here: name a subscriber, or an orchestrator that events reach")
+        return queue
 
     # ---- the inbox ------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from celery import Celery
 from sqlalchemy import Engine
 
+from sagas_framework.events.subscription import Subscription
 from sagas_framework.transport.celery_app import Broker
 
 
@@ -22,3 +23,9 @@ class Process(Protocol):
 
     @property
     def engine(self) -> Engine | None: ...
+
+
+def events_queue_of(process: Process) -> str | None:
+    """The queue from which a subscriber, or an orchestrator whose sagas events start, takes events."""
+    subscription: Subscription | None = getattr(process, "subscription", None)
+    return subscription.queue if subscription else None

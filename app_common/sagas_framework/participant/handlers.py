@@ -9,8 +9,9 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, overload
 
 from sagas_framework.errors import ConfigurationError, DefinitionError
-from sagas_framework.participant.signatures import annotation_of, is_dictionary, refuse_disagreeing_handlers
+from sagas_framework.participant.signatures import is_dictionary, refuse_disagreeing_handlers
 from sagas_framework.vocabulary import codec
+from sagas_framework.vocabulary.annotations import annotation_of
 from sagas_framework.vocabulary.command import AnyCommand, Command, PayloadType, ResponseType
 from sagas_framework.vocabulary.contracts import refuse_contradictions
 from sagas_framework.vocabulary.correlation import token_of

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from types import NoneType
+from typing import Any, get_origin
 
 from sagas_framework.errors import ContradictoryMessages
-from sagas_framework.vocabulary.annotations import annotation_in
+from sagas_framework.vocabulary.annotations import allows, annotation_of, members_of
 from sagas_framework.vocabulary.command import AnyCommand
 from sagas_framework.vocabulary.usable import refuse_unusable
 
@@ -39,7 +39,7 @@ def _refuse_other_payload(function: Handler, parameter: str, command: AnyCommand
     annotation = annotation_of(function, parameter)
     if is_dictionary(annotation):
         refuse_unusable(annotation, f"{parameter!r} of handler {place_of(function)}")
-    elif not any(_allows(member, command.payload) for member in _members(annotation)):
+    elif not any(allows(member, command.payload) for member in members_of(annotation)):
         raise ContradictoryMessages(
             f"handler {place_of(function)} takes {_shown(annotation)}, but its command {command.name!r} "
             f"({command.place}) carries {_shown(command.payload)}: annotate {parameter!r} with that, or with dict"
@@ -48,9 +48,9 @@ def _refuse_other_payload(function: Handler, parameter: str, command: AnyCommand
 
 def _refuse_other_response(function: Handler, command: AnyCommand, no_answer_yet: type[Any]) -> None:
     response = command.response or NoneType
-    for member in _members(annotation_of(function, "return")):
+    for member in members_of(annotation_of(function, "return")):
         stands_for_it = response is not NoneType and is_dictionary(member)
-        if not (member is no_answer_yet or stands_for_it or _allows(member, response)):
+        if not (member is no_answer_yet or stands_for_it or allows(member, response)):
             answered = "has no response" if response is NoneType else f"is answered with {_shown(response)}"
             raise ContradictoryMessages(
                 f"handler {place_of(function)} returns {_shown(member)}, but its command {command.name!r} "
@@ -58,33 +58,10 @@ def _refuse_other_response(function: Handler, command: AnyCommand, no_answer_yet
             )
 
 
-def annotation_of(function: Handler, parameter: str) -> Any:
-    """Any, where there is none or it cannot be told."""
-    function = inspect.unwrap(function)
-    return annotation_in(getattr(function, "__annotations__", {}).get(parameter, Any), function.__globals__)
-
-
 def is_dictionary(annotation: Any) -> bool:
     """Whether it asks for the JSON object itself. What it says besides (`dict[str, int]`) is checked."""
     is_typed_dict = hasattr(annotation, "__required_keys__")  # typing's own, and that of typing_extensions
     return annotation is dict or get_origin(annotation) is dict or is_typed_dict
-
-
-def _members(annotation: Any) -> list[Any]:
-    if get_origin(annotation) in (Union, UnionType):
-        return [member for part in get_args(annotation) for member in _members(part)]
-    if get_origin(annotation) is Annotated:
-        return _members(get_args(annotation)[0])
-    return _members(annotation.__supertype__) if hasattr(annotation, "__supertype__") else [annotation]
-
-
-def _allows(annotation: Any, contract: type[Any]) -> bool:
-    """Whether every value of the contract is one of the annotation's; what is no class says nothing we can tell."""
-    kind = get_origin(annotation) or annotation
-    try:
-        return annotation is Any or not isinstance(kind, type) or issubclass(contract, kind)
-    except TypeError:  # a protocol
-        return True
 
 
 def place_of(function: Handler) -> str:

@@ -13,8 +13,9 @@ from sagas_framework.errors import DefinitionError
 from sagas_framework.participant.handlers import AnswerLater, HandlerContext, Work, encode_undeclared, reading
 from sagas_framework.participant.intake import Taken, mark_as_command
 from sagas_framework.participant.participant import participant_of
-from sagas_framework.participant.signatures import annotation_of, refuse_disagreement
+from sagas_framework.participant.signatures import refuse_disagreement
 from sagas_framework.vocabulary import codec
+from sagas_framework.vocabulary.annotations import annotation_of
 from sagas_framework.vocabulary.command import AnyCommand
 
 

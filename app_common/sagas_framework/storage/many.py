@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, ColumnElement, Connection, Row, Table, any_, bindparam, insert, text, update
+from sqlalchemy import Column, ColumnElement, Connection, Row, Table, any_, bindparam, delete, insert, text, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.elements import TextClause
@@ -24,7 +24,8 @@ _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy h
 
 
 class _Write(NamedTuple):
-    """`key`: the columns by which rows are found and updated; none: they are inserted."""
+    """`key`: the columns by which rows are found and updated, or deleted if they have no others; none: they are
+    inserted."""
 
     table: Table
     columns: tuple[str, ...]
@@ -48,6 +49,11 @@ class Writes:
         if rows:
             key = tuple(column.name for column in table.primary_key)
             self._writes.append((_Write(table, tuple(rows[0]), key, adding), rows))
+
+    def delete(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+        """Rows name nothing but their primary key."""
+        if rows:
+            self._writes.append((_Write(table, tuple(rows[0]), tuple(rows[0])), rows))
 
     def send(self, connection: Connection) -> None:
         if connection.dialect.name != "postgresql":
@@ -121,9 +127,11 @@ def _from_json(write: _Write, parameter: str) -> str:
     source = rows_of(table, columns, parameter)
     if not key:
         return f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {values_of(table, columns)} FROM {source}"
+    found = " AND ".join(f"{table.name}.{name} = r.{name}" for name in key)
+    if key == columns:
+        return f"DELETE FROM {table.name} USING {source} WHERE {found}"
     values = [f"{name} = {_value(table.c[name])}" for name in columns if name not in key and name != adding]
     values += [f"{adding} = {table.name}.{adding} + r.{adding}"] if adding else []
-    found = " AND ".join(f"{table.name}.{name} = r.{name}" for name in key)
     return f"UPDATE {table.name} SET {', '.join(values)} FROM {source} WHERE {found}"
 
 
@@ -133,12 +141,11 @@ def _one_by_one(write: _Write) -> Any:
     if not key:
         return insert(table).inline()
     given = {name: bindparam(f"row_{name}", type_=table.c[name].type) for name in columns}
+    found = [table.c[name] == given[name] for name in key]
+    if key == columns:
+        return delete(table).where(*found)
     values = {name: table.c[name] + given[name] if name == adding else given[name] for name in columns}
-    return (
-        update(table)
-        .where(*(table.c[name] == given[name] for name in key))
-        .values({name: value for name, value in values.items() if name not in key})
-    )
+    return update(table).where(*found).values({name: value for name, value in values.items() if name not in key})
 
 
 def _as_parameters(write: _Write, row: dict[str, Any]) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, get_type_hints
+import inspect
+from collections.abc import Callable, Mapping
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 
 def annotation_in(annotation: Any, names: Mapping[str, Any]) -> Any:
@@ -17,3 +19,27 @@ def annotation_in(annotation: Any, names: Mapping[str, Any]) -> Any:
         return get_type_hints(bearer, dict(names), include_extras=True)["it"]
     except (NameError, TypeError, AttributeError, SyntaxError):
         return Any
+
+
+def annotation_of(function: Callable[..., Any], parameter: str) -> Any:
+    """Any, where there is none or it cannot be told."""
+    function = inspect.unwrap(function)
+    return annotation_in(getattr(function, "__annotations__", {}).get(parameter, Any), function.__globals__)
+
+
+def members_of(annotation: Any) -> list[Any]:
+    """Of a union all, else itself; without what is only said about it."""
+    if get_origin(annotation) in (Union, UnionType):
+        return [member for part in get_args(annotation) for member in members_of(part)]
+    if get_origin(annotation) is Annotated:
+        return members_of(get_args(annotation)[0])
+    return members_of(annotation.__supertype__) if hasattr(annotation, "__supertype__") else [annotation]
+
+
+def allows(annotation: Any, contract: type[Any]) -> bool:
+    """Whether every value of the contract is one of the annotation's; what is no class says nothing we can tell."""
+    kind = get_origin(annotation) or annotation
+    try:
+        return annotation is Any or not isinstance(kind, type) or issubclass(contract, kind)
+    except TypeError:  # a protocol
+        return True
