@@ -72,8 +72,8 @@ def _failed(connection: Connection) -> Finding:
         return Finding("outgoing", True, "nothing that goes out has failed")
     worst = sorted(problems.items(), key=lambda item: (-item[1], item[0]))
     told = ", ".join(f"{one_line(problem)} ({count})" for problem, count in worst[:SHOWN])
-    failed = many(sum(problems.values()), "message is not sent any more", "messages are not sent any more")
-    text = f"{failed}: {told}{', ...' if len(worst) > SHOWN else ''}"
+    failed = many(sum(problems.values()), "outgoing message waits", "outgoing messages wait")
+    text = f"{failed} for a person: {told}{', ...' if len(worst) > SHOWN else ''}"
     return Finding("outgoing", False, text, "sagas events outgoing, then resend or discard each")
 
 
