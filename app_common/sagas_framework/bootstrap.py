@@ -74,7 +74,7 @@ def create_orchestrator(
         queues.append(_events_queue(name, events_queue, on_events, compiled, published))
     app = create_celery_app(name, broker, dict.fromkeys(queues), batches=True)
     orchestrator = Orchestrator(name, app, broker, engine, sagas, timing, published, events_queue, on_events)
-    events = [*published.values(), *orchestrator.subscribes.values()]
+    events = [*published.values(), *(start.event for start in on_events)]
     _refuse_contradictory_sagas(orchestrator.definitions.values(), events)
     orchestrator.register_async_step_handlers()
     if published:
