@@ -33,6 +33,7 @@ class Subscription:
         retry: RetryPolicy,
     ) -> None:
         self.queue = queue
+        self.consumers = consumers
         self.events: Mapping[str, AnyEvent] = {
             name: event for consumer in consumers for name, event in consumer.events.items()
         }

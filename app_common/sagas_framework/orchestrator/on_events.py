@@ -82,6 +82,10 @@ class SagaStarter:
                 raise DefinitionError(f"{start} is there twice; one event starts a saga once", saga=start.saga.name)
             together.append((_registered(definitions, orchestrator, start), start.data))
 
+    def sagas_started_by(self, event: str) -> list[str]:
+        """By their names."""
+        return [definition.name for definition, _ in self._started_by[event]]
+
     def new_sagas(self, occurrence: Occurrence, now: float) -> list[NewSaga]:
         return [
             NewSaga(definition, self.orchestrator, data(occurrence.payload), now)
