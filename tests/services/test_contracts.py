@@ -94,9 +94,10 @@ def test_no_document_tells_a_user_or_a_password(source: str) -> None:
 
 
 def commands_of(source: str) -> list[AnyCommand]:
-    application: Orchestrator | Participant = specification_of(source).application
+    application = specification_of(source).application
     if isinstance(application, Participant):
         return [taken.command for taken in application.takes() if taken.command is not None]
+    assert isinstance(application, Orchestrator)
     nodes = [node for definition in application.definitions.values() for node in definition.nodes.values()]
     found = {command for node in nodes if not node.is_child for command in (node.command, node.undo_command) if command}
     return sorted(found, key=lambda command: command.name)

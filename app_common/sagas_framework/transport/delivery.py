@@ -47,7 +47,7 @@ class Delivery:
 
     @property
     def suspect(self) -> bool:
-        """Whether an earlier copy of it may have killed its worker: it was delivered, asked for or told once before."""
+        """Whether an earlier copy of it may have killed its worker: it was delivered, asked for or sent before."""
         header = self.headers.get(HEADER)  # a command's, a reply's or an event's
         return self.redelivered or (isinstance(header, dict) and header.get("again") is True)
 

@@ -123,6 +123,10 @@ class Card:
         return self.flows[0].hole
 
     @property
+    def are_events(self) -> bool:
+        return self.flows[0].are_events
+
+    @property
     def width(self) -> float:
         """As much as it needs, within limits."""
         needed = max(row.width for row in self._rows()) + 2 * INSET
@@ -133,7 +137,8 @@ class Card:
         return sum(row.height for row in self._rows()) + INSET + (MARK_HEIGHT + 8 if self.hole else 0)
 
     def draw(self, left: float, top: float, width: float) -> Lines:
-        looks = looking("card", *(["hole"] if self.hole else ["disputed"] if self.disputed else []))
+        plain = ["events"] if self.are_events else []
+        looks = looking("card", *(["hole"] if self.hole else ["disputed"] if self.disputed else plain))
         yield f'<g{looks} transform="translate({left:g} {top:g})">{title(self._whole())}'
         yield f'<rect{looking("box")} width="{width:g}" height="{self.height:g}" rx="9"/>'
         y = INSET / 2
@@ -150,8 +155,8 @@ class Card:
         for number, flow in enumerate(self.flows):
             yield _Row(flow.queue, "pill", "queue", above=SECTION_GAP if number else 0)
             for message in flow.messages:
-                yield from _message(message)
-            for answers, is_one in dict.fromkeys((flow.answered(each), bool(each.replies)) for each in flow.messages):
+                yield from _message(message, "signal" if flow.are_events else "")
+            for answers, is_one in dict.fromkeys(map(flow.answer, flow.messages)):
                 yield _Row(answers, "fact", "undo" if is_one else "")
 
     def _whole(self) -> str:
@@ -164,8 +169,8 @@ class Card:
         return "\n".join(told)
 
 
-def _message(message: Message) -> Iterator[_Row]:
+def _message(message: Message, icon: str) -> Iterator[_Row]:
     service, dot, name = message.name.rpartition(".")
-    yield _Row(name, "message", lead=service + dot)
+    yield _Row(name, "message", icon, lead=service + dot)
     for dispute in message.disputes:
         yield _Row(dispute, "why", "warning")
