@@ -24,7 +24,13 @@ from sagas_framework.events.consumer import Consumer
 from sagas_framework.events.handlers import plain_handlers_in
 from sagas_framework.events.subscriber import Subscriber
 from sagas_framework.events.subscription import refuse_missing_subscriptions
-from sagas_framework.events.wiring import DEFAULT_RETRY, events_by_name, receipts_queues, take_receipts
+from sagas_framework.events.wiring import (
+    DEFAULT_RETRY,
+    events_by_name,
+    receipts_queues,
+    take_receipts,
+    warn_of_unheard,
+)
 from sagas_framework.orchestrator.on_events import EventStart
 from sagas_framework.orchestrator.orchestrator import Orchestrator
 from sagas_framework.participant.handlers import marked_in, refuse_contradictory_handlers
@@ -68,11 +74,12 @@ def create_orchestrator(
         queues.append(_events_queue(name, events_queue, on_events, compiled, published))
     app = create_celery_app(name, broker, dict.fromkeys(queues), batches=True)
     orchestrator = Orchestrator(name, app, broker, engine, sagas, timing, published, events_queue, on_events)
-    events = [*published.values(), *orchestrator.subscribes.values()]
+    events = [*published.values(), *(start.event for start in on_events)]
     _refuse_contradictory_sagas(orchestrator.definitions.values(), events)
     orchestrator.register_async_step_handlers()
     if published:
         take_receipts(app, broker, engine, DEFAULT_RETRY)
+        warn_of_unheard(name, published)
     chores: list[Callable[[], Chore]] = [orchestrator.due_sagas, lambda: OutboxRelay(engine, Publisher(app, broker))]
     if orchestrator.subscription is None:
         keep_what_celery_rejects(app, engine)
@@ -119,6 +126,7 @@ def create_participant(
             raise ConfigurationError(f"participant {name!r} publishes events, and needs a database to keep them in")
         relay = OutboxRelay(engine, Publisher(app, broker))
         take_receipts(app, broker, engine, DEFAULT_RETRY)
+        warn_of_unheard(name, published)
         run_in_workers(app, lambda: [relay])
     return participant
 
@@ -155,6 +163,7 @@ def create_subscriber(
     app = create_celery_app(name, broker, queues, batches=True)
     subscriber = Subscriber(name, app, broker, engine, queue, consumers, published, retry)
     take_receipts(app, broker, engine, retry, commands)
+    warn_of_unheard(name, published)
     keep_what_celery_rejects(app, engine, subscriber.subscription.take_unknown)
     run_in_workers(app, lambda: [subscriber.subscription.due_events(), OutboxRelay(engine, Publisher(app, broker))])
     return subscriber

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session, SessionTransaction
 
 from sagas_framework.errors import PublishFailed
+from sagas_framework.storage.database import LentSession
 from sagas_framework.transport.publisher import Publisher
 from sagas_framework.transport.wire import OutgoingMessage
 
@@ -22,10 +23,12 @@ PUBLISH_TIMEOUT_SECONDS = 1.0
 
 @dataclass
 class Pending:
-    """What was done in a transaction that is not committed yet."""
+    """What was done in a transaction that is not committed yet. `commit_is_seen`: it leaves just after the commit; else
+    somebody else sends it."""
 
     outgoing: Sequence[OutgoingMessage]
     begun_in: SessionTransaction | None = field(default=None, init=False)
+    commit_is_seen: bool = field(default=False, init=False)
 
 
 Item = TypeVar("Item", bound=Pending)
@@ -47,12 +50,16 @@ class AfterCommit(Generic[Item]):
 
     def add(self, session: Session, item: Item) -> None:
         connection = session.connection()
-        if isinstance(session.get_bind(), Connection):
-            # Its transaction may be somebody else's, whose commit we would not see: nothing is published.
+        if isinstance(session, LentSession):
+            kind: type[_Gathered[Item]] = _Lent
+        elif isinstance(session.get_bind(), Connection):
+            # Its transaction may be somebody else's, whose end we would not see.
             self.write(connection, [item])
             return
+        else:
+            kind = _Uncommitted
         if self not in session.info:
-            session.info[self] = _Uncommitted(session, self)
+            session.info[self] = kind(session, self)
         session.info[self].add(connection, item)
 
     def publish(self, messages: Sequence[OutgoingMessage]) -> None:
@@ -64,30 +71,52 @@ class AfterCommit(Generic[Item]):
             logger.exception("%d messages are not sent now, but later by somebody else", len(messages))
 
 
-class _Uncommitted(Generic[Item]):
+class _Gathered(Generic[Item]):
     """What was added in one session and is not committed."""
 
     def __init__(self, session: Session, after: AfterCommit[Item]) -> None:
         self._session = session
         self._after = after
         self._items: list[Item] = []
-        event.listen(session, "after_commit", self._committed)
         event.listen(session, "after_soft_rollback", self._rolled_back)
 
     def add(self, connection: Connection, item: Item) -> None:
         item.begun_in = self._session.get_nested_transaction() or self._session.get_transaction()
         self._items.append(item)
-        # Not the session's before_commit: it comes before the last flush, where a listener may add something as well.
-        if not event.contains(connection, "commit", self._about_to_commit):
-            event.listen(connection, "commit", self._about_to_commit)
+
+    def _write(self, connection: Connection) -> None:
+        self._after.write(connection, self._of_this_transaction())
 
     def _of_this_transaction(self) -> list[Item]:
         """What was added in a transaction that close() ended silently is not of this one, and was never committed."""
         transaction = self._session.get_transaction()
         return [item for item in self._items if _within(item.begun_in, transaction)]
 
-    def _about_to_commit(self, connection: Connection) -> None:
-        self._after.write(connection, self._of_this_transaction())
+    def _rolled_back(self, session: Session, ended: SessionTransaction) -> None:
+        self._items = [item for item in self._items if not _within(item.begun_in, ended)]
+
+
+class _Lent(_Gathered[Item]):
+    """In a session that is lent to user code: written when the loan ends. The commit is its owner's."""
+
+    def __init__(self, session: LentSession, after: AfterCommit[Item]) -> None:
+        super().__init__(session, after)
+        session.last_writes.append(self._write)
+
+
+class _Uncommitted(_Gathered[Item]):
+    """In the caller's own session."""
+
+    def __init__(self, session: Session, after: AfterCommit[Item]) -> None:
+        super().__init__(session, after)
+        event.listen(session, "after_commit", self._committed)
+
+    def add(self, connection: Connection, item: Item) -> None:
+        super().add(connection, item)
+        item.commit_is_seen = True
+        # Not the session's before_commit: it comes before the last flush, where a listener may add something as well.
+        if not event.contains(connection, "commit", self._write):
+            event.listen(connection, "commit", self._write)
 
     def _committed(self, session: Session) -> None:
         if session.in_nested_transaction():  # a savepoint was released: nothing is committed yet
@@ -95,9 +124,6 @@ class _Uncommitted(Generic[Item]):
         messages = [message for item in self._of_this_transaction() for message in item.outgoing]
         self._items.clear()
         self._after.publish(messages)
-
-    def _rolled_back(self, session: Session, ended: SessionTransaction) -> None:
-        self._items = [item for item in self._items if not _within(item.begun_in, ended)]
 
 
 def _within(transaction: SessionTransaction | None, ended: SessionTransaction | None) -> bool:

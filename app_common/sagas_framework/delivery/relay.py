@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, RowMapping
 
+from sagas_framework.errors import PublishFailed
 from sagas_framework.storage import outbox
 from sagas_framework.storage.database import reading
 from sagas_framework.transport.publisher import Publisher
 from sagas_framework.transport.wire import OutgoingMessage
+
+logger = logging.getLogger(__name__)
 
 RELAY_LIMIT = 100
 IDLE_SECONDS = 0.1
@@ -20,7 +24,6 @@ FIRST_WAIT_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 600.0
 CROWDED_MESSAGES = 200
 """A queue with so many waiting most likely holds what was sent already."""
-CROWDED_WAIT_SECONDS = 5.0
 
 
 class OutboxRelay:
@@ -39,14 +42,23 @@ class OutboxRelay:
         with self._engine.begin() as connection:
             rows = outbox.take_due(connection, now, RELAY_LIMIT)
             crowded = self._crowded({row["queue"] for row in rows if row["times"]})
-            late = [row["id"] for row in rows if row["times"] and row["queue"] in crowded]
-            outbox.postpone(connection, late, now + CROWDED_WAIT_SECONDS)
-            rows = [row for row in rows if row["id"] not in late]
+            sent = self._send([row for row in rows if not (row["times"] and row["queue"] in crowded)])
+            gone = {row["id"] for row in sent if not row["awaited"]}
+            outbox.forget(connection, sorted(gone))
+            # What was not sent waits longer each time as well: of a subscriber that is away for a day, hundreds of
+            # thousands may be due again and again, and must not take the others' turns.
+            waits = [(row["id"], now + _wait_seconds(row["times"])) for row in rows if row["id"] not in gone]
+            outbox.put_off(connection, waits)
+        return 0.0 if len(rows) == RELAY_LIMIT else IDLE_SECONDS
+
+    def _send(self, rows: Sequence[RowMapping]) -> Sequence[RowMapping]:
+        """Gives what the broker has taken: what it refuses (a queue is full, say) must not hold up the rest."""
+        try:
             self._publisher.publish([_message(row) for row in rows])
-            outbox.forget(connection, [row["id"] for row in rows if not row["awaited"]])
-            waits = [(row["id"], now + _wait_seconds(row["times"])) for row in rows if row["awaited"]]
-            outbox.wait_for_arrival(connection, waits)
-        return 0.0 if len(rows) + len(late) == RELAY_LIMIT else IDLE_SECONDS
+        except PublishFailed as error:
+            logger.warning("%d messages are sent later: %s", len(error.message_ids), error)
+            return [row for row in rows if row["message"]["id"] not in error.message_ids]
+        return rows
 
     def _crowded(self, queues: Collection[str]) -> set[str]:
         return {queue for queue in queues if self._publisher.backlog(queue) >= CROWDED_MESSAGES}

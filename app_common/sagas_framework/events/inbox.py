@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from sagas_framework.delivery.batches import Batches
 from sagas_framework.delivery.suspects import POISON
+from sagas_framework.errors import PublishFailed
 from sagas_framework.events.incoming import Incoming, incoming_of
 from sagas_framework.events.intake import Intake
 from sagas_framework.storage import event_inbox, keeping
@@ -25,6 +26,7 @@ from sagas_framework.vocabulary.names import receipts_queue_name
 
 logger = logging.getLogger(__name__)
 
+KILLS_ITS_WORKER = "EventKillsItsWorker"
 IDLE_SECONDS = 0.2
 DUE_LIMIT = 100
 
@@ -47,9 +49,11 @@ class EventBatches(Batches):
 
     def apply(self, deliveries: Sequence[Delivery], poison: Sequence[Delivery]) -> TakenIn:
         now = time.time()
-        killer = Failure("EventKillsItsWorker", POISON)
+        killer = Failure(KILLS_ITS_WORKER, POISON)
         read = [(delivery, incoming_of(delivery, self._intake.subscriber)) for delivery in deliveries]
         read += [(delivery, incoming_of(delivery, self._intake.subscriber, killer)) for delivery in poison]
+        for delivery in poison:
+            logger.warning("event %s %s waits for the operator: %s", delivery.task, delivery.message_id, POISON)
         self._set_aside([one for _, one in read if isinstance(one, Kept)], now)
         arrived = [(delivery, one) for delivery, one in read if isinstance(one, Incoming)]
         outgoing = self._intake.take_in([one for _, one in arrived], now)
@@ -57,8 +61,11 @@ class EventBatches(Batches):
 
     def take_unasked(self, delivery: Delivery) -> None:
         """One that Celery has not handed to a batch, and that it has let go of already: should this fail, its publisher
-        sends it again."""
-        self._publisher.publish(self.apply([delivery], []).outgoing)
+        sends it again; and should only the receipt be lost, it is a duplicate then."""
+        try:
+            self._publisher.publish(self.apply([delivery], []).outgoing)
+        except PublishFailed as error:
+            logger.warning("no receipt for event %s %s: %s", delivery.task, delivery.message_id, error)
 
     def _with_receipts(self, outgoing: list[OutgoingMessage], arrived: Sequence[tuple[Delivery, Incoming]]) -> TakenIn:
         """One message for each publisher, however many of its events there were."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -12,13 +12,13 @@ from sagas_framework.storage.keeping import Kept
 from sagas_framework.storage.outbox import StreamKey
 from sagas_framework.transport.delivery import Delivery
 from sagas_framework.transport.wire import Unreadable, read_arguments
-from sagas_framework.vocabulary.command import Failure
+from sagas_framework.vocabulary.command import MAX_NAME_CHARACTERS, Failure
 from sagas_framework.vocabulary.occurrence import EventHeader
 
 
 @dataclass(frozen=True)
 class Incoming:
-    """`row_id`: it is in the inbox. `problem`: why it is not to be handled as things are."""
+    """`row_id`: it is in the inbox. `problem`: what came of the last attempt, or why there is to be none."""
 
     stream: StreamKey
     number: int
@@ -37,7 +37,8 @@ class Incoming:
 
 
 def incoming_of(delivery: Delivery, subscriber: str, problem: Failure | None = None) -> Incoming | Kept:
-    """What a message says, or the message itself with the reason why it cannot be taken in."""
+    """What a message says, or the message itself with the reason why it cannot be taken in. With a `problem` it is
+    parked as soon as it is there, whenever its turn may be."""
     try:
         _, payload = read_arguments(delivery.body, delivery.content_type)
     except Unreadable as error:
@@ -45,8 +46,11 @@ def incoming_of(delivery: Delivery, subscriber: str, problem: Failure | None = N
     header = EventHeader.from_headers(delivery.headers)
     if header is None:
         return kept_of(delivery, "it does not say which event of which source it is (no header of ours)")
+    if len(delivery.task) > MAX_NAME_CHARACTERS:
+        return kept_of(delivery, f"its name is longer than {MAX_NAME_CHARACTERS} characters")
     stream = StreamKey(subscriber, header.source, header.aggregate)
-    return Incoming(stream, header.number, delivery.task, delivery.message_id, payload, problem=problem)
+    incoming = Incoming(stream, header.number, delivery.task, delivery.message_id, payload)
+    return incoming if problem is None else replace(incoming, attempts=1, parked=True, problem=problem)
 
 
 def incoming_of_row(row: RowMapping) -> Incoming:

@@ -77,14 +77,15 @@ class Intake:
         self, arrived: Sequence[Incoming], keys: Iterable[StreamKey], now: float, *, careful: bool
     ) -> list[OutgoingMessage]:
         with self._engine.begin() as connection, lent_session(connection) as session:
-            streams = _open_streams(connection, keys)
+            streams = _open_streams(connection, keys, arrived, now)
             work = _Work(connection, session, self._consumers, self._publishes, now)
             handle = self._one_by_one if careful else self._all_at_once
-            outgoing = handle(turns(streams, arrived, now), work)
+            outbound = handle(turns(streams, arrived, now), work)
             _write(connection, streams, now)
+            outgoing = outbound.write(connection, now, sent_at_once=True)  # last: others may count the same aggregates
         return outgoing
 
-    def _all_at_once(self, turns: Turns, work: _Work) -> list[OutgoingMessage]:
+    def _all_at_once(self, turns: Turns, work: _Work) -> Outbound:
         occurrences = []
         for stream, incoming in turns:
             try:
@@ -94,15 +95,16 @@ class Intake:
                 self._fail(stream, incoming, no.failure, work.now, for_good=True)
         return work.do(occurrences)
 
-    def _one_by_one(self, turns: Turns, work: _Work) -> list[OutgoingMessage]:
-        outgoing: list[OutgoingMessage] = []
+    def _one_by_one(self, turns: Turns, work: _Work) -> Outbound:
+        together = Outbound(self._publishes)
         for stream, incoming in turns:
             try:
                 occurrence = self._occurrence(incoming)
                 with work.session.begin_nested():
                     work.session.connection()  # the savepoint is there only now
-                    outgoing += work.do([occurrence])
+                    outbound = work.do([occurrence])
                     check_deferred_constraints(work.session)
+                together.include(outbound)
                 stream.done()
             except _NotToBeHandled as no:
                 self._fail(stream, incoming, no.failure, work.now, for_good=True)
@@ -110,11 +112,9 @@ class Intake:
                 if is_bad_weather(error):
                     raise
                 self._fail(stream, incoming, Failure.of(error), work.now, for_good=False)
-        return outgoing
+        return together
 
     def _occurrence(self, incoming: Incoming) -> Occurrence:
-        if incoming.problem is not None:
-            raise _NotToBeHandled(incoming.problem)
         event = self._events.get(incoming.event)
         if event is None:
             known = ", ".join(sorted(self._events))
@@ -160,11 +160,11 @@ class _Work:
     publishes: Mapping[str, AnyEvent]
     now: float
 
-    def do(self, occurrences: Sequence[Occurrence]) -> list[OutgoingMessage]:
-        """All of it, or nothing where anything raises."""
-        if not occurrences:
-            return []
+    def do(self, occurrences: Sequence[Occurrence]) -> Outbound:
+        """All of it, or nothing where anything raises; what it says is still to be written."""
         outbound = Outbound(self.publishes)
+        if not occurrences:
+            return outbound
         opened = [
             (consumer.events, consumer.begin(self.connection, self.session, outbound, self.now))
             for consumer in self.consumers
@@ -178,23 +178,33 @@ class _Work:
         for _, consumption in opened:
             consumption.write()
         self.session.flush()
-        return outbound.write(self.connection, self.now, sent_at_once=True)
+        return outbound
 
 
 # ---- the streams, from the database and back -------------------------------------------------------------------------
 
 
-def _open_streams(connection: Connection, keys: Iterable[StreamKey]) -> dict[StreamKey, OpenStream]:
-    """With what is stored of them."""
+def _open_streams(
+    connection: Connection, keys: Iterable[StreamKey], arrived: Sequence[Incoming], now: float
+) -> dict[StreamKey, OpenStream]:
+    """With what is stored of them, as far as it may be handled now."""
     locked = event_inbox.lock_streams(connection, keys)
     streams = {key: OpenStream(key, locked[key].handled) for key in locked}
+    comes = {(one.stream, one.number) for one in arrived}
     for key, stream in streams.items():
         if locked[key].stored:
-            rows = event_inbox.waiting(connection, key, MOST_READ_AT_ONCE)
-            stream.more = len(rows) == MOST_READ_AT_ONCE
-            for row in rows:
-                stream.add(incoming_of_row(row))
+            _read(connection, stream, 1)
+            # However many wait behind one that is parked, or that is missing: who joins them costs no more for it.
+            if stream.next(now) is not None or (key, stream.handled + 1) in comes:
+                _read(connection, stream, MOST_READ_AT_ONCE)
     return streams
+
+
+def _read(connection: Connection, stream: OpenStream, limit: int) -> None:
+    rows = event_inbox.waiting(connection, stream.key, limit)
+    stream.read_up_to = rows[-1]["number"] if len(rows) == limit else None
+    for row in rows:
+        stream.add(incoming_of_row(row))
 
 
 def _write(connection: Connection, streams: Mapping[StreamKey, OpenStream], now: float) -> None:
@@ -206,9 +216,9 @@ def _write(connection: Connection, streams: Mapping[StreamKey, OpenStream], now:
             assert failed.problem is not None
             changes = {"attempts": failed.attempts, "parked": failed.parked, "wake_at": failed.wake_at}
             event_inbox.change(connection, failed.row_id, failure=failed.problem.to_json(), **changes)
-        elif stream.more:
+        elif stream.moved and stream.read_up_to is not None:
             event_inbox.wake(connection, stream.key, stream.handled + 1, now)
-    states = {key: Stream(stream.handled, bool(stream.waiting) or stream.more) for key, stream in streams.items()}
+    states = {key: Stream(stream.handled, stream.stored) for key, stream in streams.items()}
     event_inbox.write_streams(connection, states)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from sagas_framework.delivery.relay import FIRST_WAIT_SECONDS
 from sagas_framework.errors import DefinitionError
 from sagas_framework.storage import outbox
 from sagas_framework.storage.outbox import OutboxRow, StreamKey
@@ -17,8 +18,6 @@ from sagas_framework.vocabulary.identity import new_message_id
 from sagas_framework.vocabulary.occurrence import EventHeader
 
 NOBODY_SUBSCRIBES = "nobody subscribes to it"
-FIRST_WAIT_SECONDS = 5.0
-"""When what was sent is sent again, should nobody say that it has arrived; doubled each time."""
 
 
 @dataclass(frozen=True)

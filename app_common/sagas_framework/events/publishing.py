@@ -39,7 +39,6 @@ class Announcer(AfterCommit[_Said]):
         together = Outbound(self._publishes)
         for said in items:
             together.include(said.outbound)
-        leaves_at_once = all(said.begun_in is not None for said in items)  # else nobody sees the commit
-        outgoing = together.write(connection, time.time(), sent_at_once=leaves_at_once)
+        outgoing = together.write(connection, time.time(), sent_at_once=all(said.commit_is_seen for said in items))
         if items:
             items[0].outgoing = outgoing

@@ -11,11 +11,13 @@ from sagas_framework.storage.outbox import StreamKey
 
 @dataclass
 class OpenStream:
-    """One stream while a transaction holds it. `more`: not all that is stored of it has been read."""
+    """One stream while a transaction holds it. `read_up_to`: the last number that was read of what is stored, if there
+    may be more; who comes later may be there already, and is not handled now."""
 
     key: StreamKey
     handled: int
-    more: bool = False
+    read_up_to: int | None = None
+    moved: bool = False
     waiting: dict[int, Incoming] = field(default_factory=dict)
     failed: Incoming | None = None
     done_rows: list[int] = field(default_factory=list)
@@ -27,15 +29,23 @@ class OpenStream:
 
     def next(self, now: float) -> Incoming | None:
         """Whose turn it is, if it is there and nothing holds it up."""
+        if self.failed is not None or (self.read_up_to is not None and self.handled >= self.read_up_to):
+            return None
         head = self.waiting.get(self.handled + 1)
-        return head if head is not None and self.failed is None and head.is_ready(now) else None
+        return head if head is not None and head.is_ready(now) else None
 
     def done(self) -> None:
         """The next one has been handled."""
         self.handled += 1
+        self.moved = True
         incoming = self.waiting.pop(self.handled)
         if incoming.row_id is not None:
             self.done_rows.append(incoming.row_id)
+
+    @property
+    def stored(self) -> bool:
+        """Whether any of it is in the inbox afterwards."""
+        return bool(self.waiting) or self.read_up_to is not None
 
     @property
     def new(self) -> list[Incoming]:

@@ -9,8 +9,11 @@ from celery import Celery
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
+from sagas_framework.definition.graph import Definition
 from sagas_framework.definition.retry import RetryPolicy
 from sagas_framework.delivery.after_commit import PUBLISH_TIMEOUT_SECONDS
+from sagas_framework.engine.protocol import Act
+from sagas_framework.errors import OperationRefused
 from sagas_framework.events.consumer import Consumer
 from sagas_framework.events.publishing import Announcer
 from sagas_framework.events.subscription import Subscription
@@ -22,7 +25,8 @@ from sagas_framework.vocabulary.event import AnyEvent
 class Subscriber:
     """Build it with `create_subscriber`.
 
-    `app` is the Celery app of its worker, `engine` its database, `sessions` makes sessions on it.
+    `app` is the Celery app of its worker, `engine` its database, `sessions` makes sessions on it. `definitions`: of
+    orchestrated sagas, of which it has none.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class Subscriber:
         self.consumers = consumers
         self.publishes = publishes
         self.sessions: sessionmaker[Session] = sessionmaker(engine)
+        self.definitions: Mapping[str, Definition] = {}
         self.subscription = Subscription(app, broker, engine, queue, consumers, publishes, retry)
         self._announcer = Announcer(Publisher(app, broker, PUBLISH_TIMEOUT_SECONDS), publishes)
 
@@ -55,3 +60,12 @@ class Subscriber:
     def publish(self, event: Any, *, session: Session | scoped_session[Any]) -> None:
         """Publishes an event in the session's transaction: the caller's rows and the event, or neither."""
         self._announcer.announce(event, session)
+
+    def act(self, saga_id: str, act: Act) -> None:
+        """What operators do to orchestrated sagas, they cannot do to a process manager."""
+        raise OperationRefused(
+            saga_id,
+            type(act).__name__.lower(),
+            "a process manager is moved by its events alone; `sagas events list` shows those that wait, and "
+            "`sagas events outgoing` the commands that have failed",
+        )

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -155,6 +155,16 @@ class LentSession(Session):
     _weather: DBAPIError | None = None
     _caller: Session | None = None
 
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.last_writes: list[Callable[[Connection], None]] = []
+        """What is still to be written when the loan ends, unless its user raises."""
+
+    def write_the_last(self) -> None:
+        self.flush()
+        for write in self.last_writes:
+            write(self.connection())
+
     def flush(self, objects: Sequence[Any] | None = None) -> None:
         self._raise_swallowed_weather()
         try:
@@ -199,7 +209,7 @@ def lent_session(connection: Connection) -> Iterator[LentSession]:
     try:
         with _not_to_be_ended(connection):
             yield session
-            session.flush()
+            session.write_the_last()
     finally:
         Session.close(session)
 
@@ -217,6 +227,8 @@ def lent_savepoint(caller: Session) -> Iterator[LentSession]:
     try:
         with _not_to_be_ended(connection):
             yield session
+            if session.last_writes:
+                session.write_the_last()
         Session.commit(session)
     finally:
         Session.close(session)

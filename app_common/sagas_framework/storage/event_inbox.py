@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, select, update
+from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, select, update
 
 from sagas_framework.storage import many
 from sagas_framework.storage.dialects import upsert
@@ -64,11 +64,13 @@ def wake(connection: Connection, key: StreamKey, number: int, now: float) -> Non
 
 
 def due(connection: Connection, subscriber: str, now: float, limit: int) -> list[StreamKey]:
-    """The streams in which an event's time has come, that which waits longest first."""
+    """The streams in which an event's time has come and it is its turn, that which waits longest first."""
     event = event_inbox.c
     statement = (
         select(*(event[name] for name in _KEY))
+        .join(event_streams, and_(*(event_streams.c[name] == event[name] for name in _KEY)))
         .where(event.subscriber == subscriber, event.wake_at <= bindparam("now", type_=event.wake_at.type))
+        .where(event.number == event_streams.c.handled + 1)  # whatever else was woken waits for its turn as well
         .order_by(event.wake_at)
         .limit(limit)
     )

@@ -12,6 +12,8 @@ from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select
 from sagas_framework.storage.dialects import upsert
 from sagas_framework.storage.schema import event_numbers, outbox
 
+MOST_NAMED_AT_ONCE = 1_000
+
 
 class StreamKey(NamedTuple):
     """The events of one source about one thing, as one subscriber gets them."""
@@ -86,18 +88,13 @@ def take_due(connection: Connection, now: float, limit: int) -> Sequence[RowMapp
     return connection.execute(statement.with_for_update(skip_locked=True), {"now": now}).mappings().all()
 
 
-def wait_for_arrival(connection: Connection, waits: Iterable[tuple[int, float]]) -> None:
-    """These were sent; (id, when they are sent again)."""
+def put_off(connection: Connection, waits: Iterable[tuple[int, float]]) -> None:
+    """It was their turn, whatever came of it; (id, when it is again)."""
     rows = [{"row_id": row_id, "row_due_at": due_at} for row_id, due_at in waits]
     if rows:
         due_at = bindparam("row_due_at", type_=outbox.c.due_at.type)
         statement = update(outbox).where(outbox.c.id == bindparam("row_id"))
         connection.execute(statement.values(due_at=due_at, times=outbox.c.times + 1), rows)
-
-
-def postpone(connection: Connection, ids: Sequence[int], due_at: float) -> None:
-    if ids:
-        connection.execute(update(outbox).where(outbox.c.id.in_(list(ids))).values(due_at=due_at))
 
 
 def forget(connection: Connection, ids: Sequence[int]) -> None:
@@ -107,14 +104,21 @@ def forget(connection: Connection, ids: Sequence[int]) -> None:
 
 def arrived(connection: Connection, queue: str, message_ids: Sequence[str]) -> None:
     """Somebody who takes from this queue says so of these."""
-    if message_ids:
-        connection.execute(delete(outbox).where(outbox.c.message_id.in_(list(message_ids)), outbox.c.queue == queue))
+    ids = sorted(set(message_ids))
+    for start in range(0, len(ids), MOST_NAMED_AT_ONCE):  # from outside: there may be more than a statement can name
+        named = outbox.c.message_id.in_(ids[start : start + MOST_NAMED_AT_ONCE])
+        connection.execute(delete(outbox).where(named, outbox.c.queue == queue))
 
 
 def awaited(connection: Connection, message_id: str) -> RowMapping | None:
     """The command that is still waited for, locked."""
     statement = select(outbox).where(outbox.c.message_id == message_id, outbox.c.awaited).with_for_update()
     return connection.execute(statement).mappings().first()
+
+
+def take(connection: Connection, row_id: int) -> RowMapping | None:
+    """One row, locked for an operator."""
+    return connection.execute(select(outbox).where(outbox.c.id == row_id).with_for_update()).mappings().first()
 
 
 def change(connection: Connection, row_id: int, **values: Any) -> None:

@@ -45,8 +45,8 @@ class Moment(TypeDecorator[float]):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
 
 
-def _json() -> Any:
-    return JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+def _json(*, none_as_null: bool = True) -> Any:
+    return JSON(none_as_null=none_as_null).with_variant(JSONB(none_as_null=none_as_null), "postgresql")
 
 
 def _serial() -> Any:
@@ -129,8 +129,9 @@ outbox = Table(
     Column("message_id", String(255)),  # by which it is found again when somebody says that it has arrived
     Column("awaited", Boolean, nullable=False, server_default=false()),  # else it goes once the broker has taken it
     Column("due_at", Moment),  # when it is sent (again); none: it waits for the operator
-    Column("times", Integer, nullable=False, server_default="0"),  # how often it was sent
+    Column("times", Integer, nullable=False, server_default="0"),  # how often it was its turn to be sent
     Column("problem", Text),  # why it waits for the operator
+    sqlite_autoincrement=True,  # an operator's number never comes to mean another message
 )
 Index("ix_saga_outbox_due_at", outbox.c.due_at, outbox.c.id,
       postgresql_where=outbox.c.due_at.isnot(None), sqlite_where=outbox.c.due_at.isnot(None))  # fmt: skip
@@ -167,7 +168,7 @@ event_inbox = Table(
     Column("number", BigInteger, nullable=False),
     Column("event", String(255), nullable=False),
     Column("message_id", String(255), nullable=False),
-    Column("payload", _json(), nullable=False),
+    Column("payload", _json(none_as_null=False), nullable=False),  # whatever came, null as well
     Column("attempts", Integer, nullable=False),
     Column("failure", _json()),
     Column("parked", Boolean, nullable=False),  # it waits for the operator

@@ -6,7 +6,7 @@ import logging
 from functools import cached_property
 from typing import Any
 
-from sagas_framework.vocabulary.correlation import Correlation
+from sagas_framework.vocabulary.correlation import HEADER, Correlation
 from sagas_framework.vocabulary.text import storable
 
 logger = logging.getLogger(__name__)
@@ -47,9 +47,9 @@ class Delivery:
 
     @property
     def suspect(self) -> bool:
-        """Whether an earlier copy of it may have killed its worker: it was delivered, or asked for, once before."""
-        correlation = self.correlation
-        return self.redelivered or (correlation is not None and correlation.again)
+        """Whether an earlier copy of it may have killed its worker: it was delivered, asked for or sent before."""
+        header = self.headers.get(HEADER)  # a command's, a reply's or an event's
+        return self.redelivered or (isinstance(header, dict) and header.get("again") is True)
 
     @cached_property
     def correlation(self) -> Correlation | None:

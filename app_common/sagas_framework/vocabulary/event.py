@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
+from enum import Enum
 from typing import Any, Generic
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from typing_extensions import TypeVar
 
 from sagas_framework.errors import DefinitionError, PayloadRefused
 from sagas_framework.vocabulary import codec
+from sagas_framework.vocabulary.command import MAX_NAME_CHARACTERS
 from sagas_framework.vocabulary.names import receipts_queue_name
 from sagas_framework.vocabulary.place import place_of_caller
 from sagas_framework.vocabulary.text import is_storable
@@ -50,10 +52,10 @@ class Event(Generic[PayloadType]):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "place", place_of_caller())
-        if not self.name or not self.source or len(self.source) > MAX_SOURCE_CHARACTERS:
+        if not 0 < len(self.name) <= MAX_NAME_CHARACTERS or not 0 < len(self.source) <= MAX_SOURCE_CHARACTERS:
             raise DefinitionError(
-                f"an event needs a name, and a source of at most {MAX_SOURCE_CHARACTERS} characters (got "
-                f"{self.name!r}, {self.source!r})"
+                f"an event needs a name of at most {MAX_NAME_CHARACTERS} characters, and a source of at most "
+                f"{MAX_SOURCE_CHARACTERS} (got {self.name!r}, {self.source!r})"
             )
         if isinstance(self.subscribers, str) or not all(isinstance(queue, str) and queue for queue in self.subscribers):
             raise DefinitionError(f"event {self.name!r}: subscribers must be names of queues, not {self.subscribers!r}")
@@ -83,6 +85,7 @@ class Event(Generic[PayloadType]):
     def key_of(self, payload: PayloadType) -> str:
         """The value of its key, as text."""
         value = getattr(payload, self.key)
+        value = value.value if isinstance(value, Enum) else value
         text = str(value) if isinstance(value, (str, int, UUID)) and not isinstance(value, bool) else ""
         if not text or len(text) > MAX_AGGREGATE_CHARACTERS - len(self.key) - 1 or not is_storable(text):
             raise PayloadRefused(
@@ -100,6 +103,11 @@ AnyEvent = Event[Any]
 
 
 def _refuse_bad_queues(event: AnyEvent) -> None:
+    if too_long := [queue for queue in event.subscribers if len(queue.encode()) > MAX_NAME_CHARACTERS]:
+        raise DefinitionError(
+            f"event {event.name!r}: no broker has a queue of so long a name: {', '.join(too_long)} (at most "
+            f"{MAX_NAME_CHARACTERS} bytes)"
+        )
     if len(set(event.subscribers)) < len(event.subscribers):
         raise DefinitionError(f"event {event.name!r} names a subscriber twice: {', '.join(event.subscribers)}")
     if event.receipts_queue in event.subscribers:
