@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sagas_framework.asyncapi.document import Document, Schema
-from sagas_framework.asyncapi.references import target
+from sagas_framework.asyncapi.references import mapping, target_of
 from sagas_framework.errors import ConfigurationError
 
 _OTHER_SIDE = {"send": "receive", "receive": "send"}
@@ -47,7 +47,12 @@ def mirrored(document: Document) -> Document:
 
 def _is_sent_nowhere(operation: Mapping[str, Any], document: Document) -> bool:
     """An event without subscribers: nobody can wait for it."""
-    return operation["action"] == "send" and target(document, operation["channel"]["$ref"])["address"] is None
+    channel = target_of(document, mapping(operation).get("channel"))
+    return (
+        mapping(operation).get("action") == "send"
+        and isinstance(channel, Mapping)
+        and channel.get("address", "") is None
+    )
 
 
 def _each(entries: Mapping[str, Any], convert: Callable[[Any, str], Any], what: str) -> dict[str, Any]:
