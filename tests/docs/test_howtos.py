@@ -342,3 +342,30 @@ def test_the_function_of_the_howto_counts_once_for_each_book(library: Library) -
 def test_the_module_of_publish_contracts_is_the_restaurants_own() -> None:
     (block,) = python_blocks("publish-contracts.md")
     assert block == (CHECKOUT / "restaurant_service" / "asyncapi_specification.py").read_text()
+
+
+CHOREOGRAPHY = "choreograph-without-an-orchestrator.md"
+
+
+def test_the_code_of_the_choreography_is_the_examples_and_the_shops() -> None:
+    sources = [path.read_text() for path in (CHECKOUT / "examples" / "order_choreography").rglob("*.py")]
+    sources.append((CHECKOUT / "tests" / "support" / "shop" / "office.py").read_text())
+    blocks = python_blocks(CHOREOGRAPHY)
+    assert blocks
+    for piece in (piece for block in blocks for piece in block.strip().split("\n\n\n")):
+        assert any(piece in source for source in sources), piece
+
+
+def test_the_choreography_is_as_long_as_its_howto_says() -> None:
+    folder = CHECKOUT / "examples" / "order_choreography"
+
+    def lines(*paths: Path) -> int:
+        return sum(1 for path in paths for line in path.read_text().splitlines() if line)
+
+    choreographed, saga = lines(folder / "events.py", *folder.glob("*/handlers.py")), lines(folder / "as_a_saga.py")
+    assert f"| {choreographed}, in five files | {saga} |" in (HOWTOS / CHOREOGRAPHY).read_text()
+
+
+def test_every_file_that_the_choreography_links_to_is_there() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", (HOWTOS / CHOREOGRAPHY).read_text()):
+        assert (HOWTOS / target).exists(), target
