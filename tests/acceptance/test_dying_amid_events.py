@@ -12,9 +12,9 @@ from tests.support.houses.managers import BILLED_EVERY
 from tests.support.meters.messages import MeterRead, bill, meter_read
 from tests.support.meters.system import HOUSES, METERS, Meters, meters_system
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # what hangs fails by the limits inside
 READINGS = 30
-DEATH_SECONDS = 60.0
+DEATH_SECONDS = 120.0
 WRITTEN = "sagas_framework.storage.event_inbox:write_streams"
 """The last that a subscriber does before it commits."""
 TAKING_OUT = "sagas_framework.storage.outbox:arrived"
