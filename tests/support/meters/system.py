@@ -67,6 +67,9 @@ class Meters(Workers):
         return self.engines["houses"].dialect.name == "postgresql"
 
     def disconnect_everybody(self) -> None:
+        """All but this process, whose transactions are not the framework's to repeat."""
+        assert self.service.engine is not None
+        self.service.engine.dispose()
         for engine in self.engines.values():
             with engine.connect() as connection:
                 connection.execute(DISCONNECT_OTHERS)
