@@ -19,7 +19,7 @@ from tests.support import databases
 from tests.support.houses.managers import BILLED_EVERY, MANAGERS
 from tests.support.meters import handlers
 from tests.support.meters.messages import EVENTS, SOURCE, MeterRead, meter_billed
-from tests.support.meters.system import HOUSES, METERS, Meters, meters_system, states_of
+from tests.support.meters.system import HOUSES, METERS, meters_system, states_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # what hangs fails by the limits inside
 HOUSE = "the only one"
@@ -47,8 +47,8 @@ def run_and_compare(kind: str, directory: Path, *, of_each: int, rounds: int, ki
             system.send(shuffled)
             for _ in range(kills):
                 more = random.randint(1, 2 * len(told) // (kills + 1))
-                goal = min(handled(system) + more, len(everything) - 1)
-                system.wait(lambda goal=goal: handled(system) >= goal)  # type: ignore[misc]
+                goal = min(system.handled() + more, len(everything) - 1)
+                system.wait(lambda goal=goal: system.handled() >= goal)  # type: ignore[misc]
                 killed_under_way += not system.is_quiet()
                 worker = random.choice([*WORKERS, METERS])
                 system.kill(worker)
@@ -80,10 +80,6 @@ def readings(above: int, of_each: int, random: Random) -> list[MeterRead]:
         read[meter] += 1
         found.append(MeterRead(meter, HOUSE, read[meter]))
     return found
-
-
-def handled(system: Meters) -> int:
-    return system.count("houses", "written WHERE book = 'readings'")
 
 
 def serially(directory: Path, messages: Sequence[OutgoingMessage]) -> dict[str, list[Any]]:

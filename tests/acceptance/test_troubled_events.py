@@ -8,7 +8,7 @@ from tests.support.houses.managers import MANAGERS
 from tests.support.meters.messages import MeterMoved, MeterPainted, MeterRead
 from tests.support.meters.system import HOUSES, METERS, Meters, meters_system, states_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # what hangs fails by the limits inside
 KINDS = ["embedded", pytest.param("servers", marks=[pytest.mark.rabbitmq, pytest.mark.postgresql])]
 GOOD, BAD = "a good meter", "a bad meter"
 HOUSE, OTHER_HOUSE = "a house", "another house"
