@@ -42,6 +42,7 @@ from sagas_framework.events.handlers import EventContext
 from sagas_framework.events.subscriber import Subscriber
 from sagas_framework.handling import handles
 from sagas_framework.operations import Operations
+from sagas_framework.orchestrator.on_events import starts
 from sagas_framework.orchestrator.orchestrator import Orchestrator
 from sagas_framework.orchestrator.waiting import Execution, SagaHandle
 from sagas_framework.participant.handlers import ANSWER_LATER, AnswerLater, HandlerContext
@@ -109,6 +110,7 @@ __all__ = [
     "reading_session",
     "saga_step_handler",
     "send",
+    "starts",
     "step_context",
     "success_task_name",
     "upgrade_database",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -18,12 +18,20 @@ from sagas_framework.definition.retry import RetryPolicy
 from sagas_framework.definition.saga import Saga
 from sagas_framework.delivery.rejected import keep_what_celery_rejects
 from sagas_framework.delivery.relay import OutboxRelay
-from sagas_framework.delivery.thread import run_in_workers
+from sagas_framework.delivery.thread import Chore, run_in_workers
 from sagas_framework.errors import ConfigurationError
 from sagas_framework.events.consumer import Consumer
 from sagas_framework.events.handlers import plain_handlers_in
-from sagas_framework.events.subscriber import Subscriber, refuse_missing_subscriptions
-from sagas_framework.events.wiring import DEFAULT_RETRY, events_by_name, receipts_queues, take_receipts
+from sagas_framework.events.subscriber import Subscriber
+from sagas_framework.events.subscription import refuse_missing_subscriptions
+from sagas_framework.events.wiring import (
+    DEFAULT_RETRY,
+    events_by_name,
+    receipts_queues,
+    take_receipts,
+    warn_of_unheard,
+)
+from sagas_framework.orchestrator.on_events import EventStart
 from sagas_framework.orchestrator.orchestrator import Orchestrator
 from sagas_framework.participant.handlers import marked_in, refuse_contradictory_handlers
 from sagas_framework.participant.participant import Participant
@@ -45,27 +53,40 @@ def create_orchestrator(
     database_url: str,
     sagas: Sequence[type[Saga[Any]]],
     publishes: Sequence[type[Any]] = (),
+    events_queue: str | None = None,
+    on_events: Sequence[EventStart] = (),
     ask_again_after_seconds: float = DEFAULT_ASK_AGAIN_AFTER_SECONDS,
     give_up_after_seconds: float = DEFAULT_GIVE_UP_AFTER_SECONDS,
 ) -> Orchestrator:
     """An orchestrator with its Celery app (`.app`), whose workers consume the sagas' reply queues.
 
-    `publishes`: the events that its sagas' functions and the application publish. Nothing connects until it is used, so
-    this may stand at the top of a `worker.py`.
+    `publishes`: the events that its sagas' functions and the application publish. `on_events`: which events start which
+    sagas, `[starts(CreateOrderSaga, on=OrderPlaced, data=order_to_create)]`; its workers take them from `events_queue`.
+    Nothing connects until it is used, so this may stand at the top of a `worker.py`.
     """
     broker = Broker(broker) if isinstance(broker, str) else broker
     engine = open_database(database_url)
     timing = Timing(ask_again_after_seconds, give_up_after_seconds)
     published = events_by_name(publishes)
-    queues = dict.fromkeys(compile_saga(saga, timing).response_queue for saga in sagas)
-    app = create_celery_app(name, broker, [*queues, *receipts_queues(published)], batches=True)
-    orchestrator = Orchestrator(name, app, broker, engine, sagas, timing, published)
-    _refuse_contradictory_sagas(orchestrator.definitions.values(), published.values())
+    compiled = [compile_saga(saga, timing) for saga in sagas]
+    queues = [*(one.response_queue for one in compiled), *receipts_queues(published)]
+    if events_queue is not None or on_events:
+        queues.append(_events_queue(name, events_queue, on_events, compiled, published))
+    app = create_celery_app(name, broker, dict.fromkeys(queues), batches=True)
+    orchestrator = Orchestrator(name, app, broker, engine, sagas, timing, published, events_queue, on_events)
+    events = [*published.values(), *(start.event for start in on_events)]
+    _refuse_contradictory_sagas(orchestrator.definitions.values(), events)
     orchestrator.register_async_step_handlers()
     if published:
         take_receipts(app, broker, engine, DEFAULT_RETRY)
-    keep_what_celery_rejects(app, engine)
-    run_in_workers(app, lambda: [orchestrator.due_sagas(), OutboxRelay(engine, Publisher(app, broker))])
+        warn_of_unheard(name, published)
+    chores: list[Callable[[], Chore]] = [orchestrator.due_sagas, lambda: OutboxRelay(engine, Publisher(app, broker))]
+    if orchestrator.subscription is None:
+        keep_what_celery_rejects(app, engine)
+    else:
+        keep_what_celery_rejects(app, engine, orchestrator.subscription.take_unknown)
+        chores.append(orchestrator.subscription.due_events)
+    run_in_workers(app, lambda: [make() for make in chores])
     return orchestrator
 
 
@@ -105,6 +126,7 @@ def create_participant(
             raise ConfigurationError(f"participant {name!r} publishes events, and needs a database to keep them in")
         relay = OutboxRelay(engine, Publisher(app, broker))
         take_receipts(app, broker, engine, DEFAULT_RETRY)
+        warn_of_unheard(name, published)
         run_in_workers(app, lambda: [relay])
     return participant
 
@@ -130,7 +152,9 @@ def create_subscriber(
     engine = open_database(database_url)
     consumers: list[Consumer] = [*plain_handlers_in(handlers)]
     consumers += [ProcessManagerConsumer(process_manager_of(manager), name) for manager in process_managers]
-    refuse_missing_subscriptions(name, queue, consumers)
+    if not consumers:
+        raise ConfigurationError(f"subscriber {name!r} handles no event; give it handlers or process managers")
+    refuse_missing_subscriptions(f"subscriber {name!r}", queue, consumers)
     commands = [command for consumer in consumers for command in consumer.commands]
     published = events_by_name(publishes) | {event.name: event for one in consumers for event in one.publishes}
     wanted = [event for consumer in consumers for event in consumer.events.values()]
@@ -139,16 +163,44 @@ def create_subscriber(
     app = create_celery_app(name, broker, queues, batches=True)
     subscriber = Subscriber(name, app, broker, engine, queue, consumers, published, retry)
     take_receipts(app, broker, engine, retry, commands)
-    keep_what_celery_rejects(app, engine, subscriber.take_unknown)
-    run_in_workers(app, lambda: [subscriber.due_events(), OutboxRelay(engine, Publisher(app, broker))])
+    warn_of_unheard(name, published)
+    keep_what_celery_rejects(app, engine, subscriber.subscription.take_unknown)
+    run_in_workers(app, lambda: [subscriber.subscription.due_events(), OutboxRelay(engine, Publisher(app, broker))])
     return subscriber
 
 
-def _refuse_contradictory_sagas(definitions: Collection[Definition], publishes: Iterable[AnyEvent]) -> None:
+def _events_queue(
+    name: str,
+    queue: str | None,
+    on_events: Sequence[EventStart],
+    sagas: Sequence[Definition],
+    publishes: Mapping[str, AnyEvent],
+) -> str:
+    if queue is None:
+        raise ConfigurationError(
+            f"orchestrator {name!r}: events start its sagas ({on_events[0]}), and no queue is named that they come to; "
+            "give it an events_queue"
+        )
+    if not on_events:
+        raise ConfigurationError(
+            f"orchestrator {name!r}: no event of its events_queue {queue!r} would do anything; say with on_events "
+            "which sagas they start, or leave the queue out"
+        )
+    used = {taken: f"the sagas' commands or replies ({one.name})" for one in sagas for taken in one.queues}
+    used |= dict.fromkeys(receipts_queues(publishes), "the receipts for the events that it publishes")
+    if queue in used:
+        raise ConfigurationError(
+            f"orchestrator {name!r}: its events_queue {queue!r} is that of {used[queue]}; give events a queue of "
+            "their own"
+        )
+    return queue
+
+
+def _refuse_contradictory_sagas(definitions: Collection[Definition], events: Iterable[AnyEvent]) -> None:
     signals = {(one.name, signal): step.payload for one in definitions for signal, step in one.signals.items()}
     refuse_contradictions(
         (command for one in definitions for command in one.commands),
-        events=publishes,
+        events=events,
         reply_queues={one.response_queue: f"saga {one.name!r} ({_place_of(one.saga)})" for one in definitions},
         data={f"data of saga {one.name!r}": one.data_type for one in definitions}
         | {f"signal {signal!r} of saga {saga!r}": payload for (saga, signal), payload in signals.items()},

@@ -28,6 +28,8 @@
     ├── OperationRefused           an operator's act that this saga's state does not allow
     ├── UnknownMessage             no kept message has this number
     ├── MessageStays               a kept message that cannot be sent again as it was
+    ├── NothingWaits               no event of the inbox, or message of the outbox, has this number
+    ├── ActRefused                 an operator's act that what waits there does not allow
     └── PublishFailed              the broker did not confirm a message; what was to be sent is kept elsewhere
 
 Each says what happened, where, and what to do about it.
@@ -225,6 +227,26 @@ class MessageStays(SagasError):
         self.number = number
         self.reason = reason
         super().__init__(f"kept message {number} cannot be requeued: {reason}")
+
+
+class NothingWaits(SagasError):
+    """No event of the inbox, or no message of the outbox, has this number."""
+
+    def __init__(self, number: int, what: str, shown_by: str) -> None:
+        self.number = number
+        super().__init__(
+            f"no {what} with the number {number} waits: it may have gone on meanwhile; `{shown_by}` shows what does"
+        )
+
+
+class ActRefused(SagasError):
+    """An operator's act that what waits in the inbox or the outbox does not allow."""
+
+    def __init__(self, operation: str, number: int, reason: str) -> None:
+        self.operation = operation
+        self.number = number
+        self.reason = reason
+        super().__init__(f"{operation} of {number} is refused: {reason}")
 
 
 class PublishFailed(SagasError):

@@ -8,8 +8,8 @@ PUBLIC = """
     Operations Orchestrator Participant ProcessManager Refusal RetryPolicy Saga SagaBuilder SagaContext SagaFailed
     SagaHandle SagaStatus SagasError Sleep StepContext Subscriber SyncStep TransientError UnknownSaga WaitForSignal
     WaitTimedOut applies child_saga choice create_orchestrator create_participant create_subscriber
-    failure_task_name handles include parallel reading_session saga_step_handler send step_context success_task_name
-    upgrade_database when
+    failure_task_name handles include parallel reading_session saga_step_handler send starts step_context
+    success_task_name upgrade_database when
 """
 
 

@@ -134,12 +134,12 @@ def test_queues_that_nobody_serves_are_named(sick: Sick, engine: Engine) -> None
 
 def test_messages_that_wait_for_a_person_are_counted(sick: Sick) -> None:
     assert sick.engine is not None
-    key = MemoryKey("orders", "saga", "create")
+    key, long_ago = MemoryKey("orders", "saga", "create"), time.time() - 60
     with sick.engine.begin() as connection:
         keeping.keep(connection, [Kept("why", "task", "queue", "id", None, {}, "[]")], time.time())
         memory.take(connection, [key], time.time())
         memory.park(connection, key, Direction.ACTION)
-        connection.execute(insert(outbox).values(queue="q", message={}, created_at=time.time() - 60))
+        connection.execute(insert(outbox).values(queue="q", message={}, created_at=long_ago, due_at=long_ago))
     found = problems(sick)
     assert set(found) == {"messages", "parked", "outbox"}
     assert found["messages"].text == "1 message was kept for an operator"

@@ -16,11 +16,13 @@ class Exchange:
 
     action: str
     name: str
-    queue: str
+    queue: str | None
     reply_queue: str | None
     payload: Schema
     replies: Mapping[str, Schema]
     title: str
+    tag: str = "command"
+    headers: Schema | None = None
 
 
 ANSWERS: Mapping[str, Schema] = {"success": {"type": "null"}, "failure": {"$ref": "#/components/schemas/Failure"}}
@@ -45,6 +47,32 @@ def receives(
     return Exchange("receive", name, queue, None, payload, replies, title)
 
 
+def event_headers(source: str, key: str) -> Schema:
+    header = {"properties": {"source": {"const": source}, "aggregate": {"pattern": f"^{key}="}}}
+    return {"type": "object", "properties": {"sagas": header}}
+
+
+def publishes(
+    name: str,
+    queue: str | None,
+    *,
+    payload: Schema = TICKET,
+    headers: Schema | None = None,
+    title: str = "",
+    action: str = "send",
+) -> Exchange:
+    """An event, to one of its subscribers; None: it has none."""
+    return Exchange(action, name, queue, None, payload, {}, title, "event", headers)
+
+
+def subscribes(name: str, queue: str, *, payload: Schema = TICKET, headers: Schema | None = None) -> Exchange:
+    return publishes(name, queue, payload=payload, headers=headers, action="receive")
+
+
+def receipts(action: str, queue: str) -> Exchange:
+    return Exchange(action, "sagas.receipts", queue, None, {}, {}, "", "receipts")
+
+
 @dataclass
 class Document:
     """Under construction."""
@@ -56,6 +84,9 @@ class Document:
     def add(self, exchange: Exchange) -> None:
         name = exchange.name
         channel = self._channel(name, exchange.queue, {name: exchange.payload}, exchange.title)
+        self.messages[name]["tags"] = [{"name": exchange.tag}]
+        if exchange.headers is not None:
+            self.messages[name]["headers"] = exchange.headers
         operation: dict[str, Any] = {"action": exchange.action, "channel": channel}
         if exchange.replies:
             reply = f"{name}.response"

@@ -15,6 +15,8 @@ from sagas_framework.definition.graph import Timing
 from sagas_framework.engine.protocol import Act
 from sagas_framework.engine.state import SagaState
 from sagas_framework.errors import PublishFailed
+from sagas_framework.events.publishing import Announcer
+from sagas_framework.events.wiring import events_by_name
 from sagas_framework.orchestrator import replies
 from sagas_framework.orchestrator.advance import Advancer
 from sagas_framework.orchestrator.due import DueSagas
@@ -107,11 +109,15 @@ def arrival_of(reply: Delivery) -> Arrival:
 class Bench:
     """One orchestrator process, as far as a test needs it. Several on one engine are several workers."""
 
-    def __init__(self, engine: Engine, *sagas: type[Saga[Any]], timing: Timing = TIMING) -> None:
+    def __init__(
+        self, engine: Engine, *sagas: type[Saga[Any]], timing: Timing = TIMING, publishes: Sequence[type[Any]] = ()
+    ) -> None:
         self.engine = engine
         self.publisher = RecordingPublisher()
         self.definitions = {saga.name: compile_saga(saga, timing) for saga in sagas}
-        self.advancer = Advancer(NAME, engine, self.definitions)
+        self.publishes = events_by_name(publishes)
+        self._announce = Announcer(self.publisher, self.publishes).announce if publishes else None
+        self.advancer = Advancer(NAME, engine, self.definitions, self._announce)
         self.replies = ReplyBatches(engine, self.advancer, self.publisher)
         self.due = DueSagas(engine, self.advancer, self.publisher)
         self._starts = Starts(self.publisher)
@@ -119,7 +125,7 @@ class Bench:
     def start(
         self, saga: type[Saga[Any]], data: Any, session: Session | scoped_session[Any], key: str | None = None
     ) -> SagaHandle[Any]:
-        saga_id, created = start(self.definitions[saga.name], NAME, data, session, key, self._starts)
+        saga_id, created = start(self.definitions[saga.name], NAME, data, session, key, self._starts, self._announce)
         return SagaHandle(saga_id, created, self.engine, self.definitions)
 
     def started(self, saga: type[Saga[Any]], data: Any, key: str | None = None) -> str:

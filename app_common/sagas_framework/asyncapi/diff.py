@@ -2,7 +2,9 @@
 
 Whether a change breaks somebody depends on who reads. What a service *receives* (a command, for a `receive` operation;
 the reply to its own command) may become wider: it takes more than before. What it *sends* may become narrower: its
-readers know all of it. A channel that is used both ways, or that no operation uses, has to stand both.
+readers know all of it. An event is sent to each subscriber's queue, and read there: of a change in it each of them is
+told, a queue that no longer gets it breaks its reader, and another queue breaks nobody. A channel that is used both
+ways, or that no operation uses, has to stand both.
 
 | what changed                                  | received | sent     |
 |-----------------------------------------------|----------|----------|
@@ -27,6 +29,7 @@ readers know all of it. A channel that is used both ways, or that no operation u
 | a reply added to an operation                 | addition | breakage |
 | an operation or a channel added               | addition | addition |
 | an operation, channel, message, reply removed | breakage | breakage |
+| an operation without an address removed       | breakage | note     |
 | the queue, its properties, another channel    | breakage | breakage |
 | send instead of receive                       | breakage | breakage |
 | the place of the reply's address              | breakage | breakage |
@@ -90,6 +93,9 @@ class _Side:
         reply = self.reply(operation)
         return _channel(operation), None if reply is None else _channel(reply)
 
+    def is_sent_nowhere(self, operation: Mapping[str, Any]) -> bool:
+        return self.channels.get(_channel(operation) or "", {}).get("address") is None
+
     def messages_of_channel(self, owner: Mapping[str, Any]) -> set[str]:
         """The names of what the channel of an operation, or of a reply, has."""
         return set(self.section(self.channels.get(_channel(owner) or "", {}), "messages"))
@@ -129,7 +135,7 @@ class _Pair:
         for name in _both(before, after):
             if name not in after:
                 told.update(self._old.channels_of(before[name]))
-                yield _breakage(name, "the operation is removed", "who uses it is left alone", _KEEP)
+                yield self._removed(name, before[name])
             elif name not in before:
                 told.update(self._new.channels_of(after[name]))
                 yield Difference(Kind.ADDITION, name, "is a new operation")
@@ -138,6 +144,12 @@ class _Pair:
         yield from self._channels(told)
         if not self._schemas.same(self._old.document.get("servers"), self._new.document.get("servers")):
             yield Difference(Kind.NOTE, "servers", "are others: that is deployment, and breaks no contract")
+
+    def _removed(self, name: str, old: Mapping[str, Any]) -> Difference:
+        what = "the operation is removed"
+        if old.get("action") == "send" and self._old.is_sent_nowhere(old):
+            return Difference(Kind.NOTE, name, f"{what}: it had no queue, and no reader")
+        return _breakage(name, what, "who uses it is left alone", _KEEP)
 
     def _operation(self, name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Difference]:
         if old.get("action") != new.get("action"):
@@ -196,7 +208,8 @@ class _Pair:
         yield from self._bindings(name, Kind.BREAKAGE, old, new)
         before, after = self._old.section(old, "messages"), self._new.section(new, "messages")
         for key in _both(before, after):
-            where = key if key.startswith(name) else f"{name} {key}"
+            # A reply's name begins with its channel's; an event's channel is called `<event>.to.<queue>`.
+            where = key if key.startswith(name) else name if name.startswith(f"{key}.to.") else f"{name} {key}"
             if key not in after:
                 yield _breakage(where, "the message is removed", "who uses it is left alone", _KEEP)
             elif key in before:

@@ -1,32 +1,36 @@
-"""What a service takes and what it sends, read from its wiring."""
+"""The commands that a service takes and sends, read from its wiring."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from sagas_framework.definition.graph import Definition, Work
-from sagas_framework.errors import DefinitionError
+from sagas_framework.events.subscriber import Subscriber
 from sagas_framework.orchestrator.orchestrator import Orchestrator
 from sagas_framework.participant.participant import Participant
+from sagas_framework.process_managers.consumer import ProcessManagerConsumer
 from sagas_framework.vocabulary.command import AnyCommand
 from sagas_framework.vocabulary.identity import Direction
+from sagas_framework.vocabulary.names import receipts_queue_name
 
-_KEY = re.compile(r"[A-Za-z0-9._-]+")
+Application = Orchestrator | Participant | Subscriber
 
 
 @dataclass(frozen=True)
 class Use:
-    """One step of one saga that sends a command. `reply_queue` is None where nobody awaits the answer."""
+    """One step of one saga that sends a command; a process manager has no steps. `reply_queue` is None where nobody
+    awaits the answer."""
 
     saga: str
-    step: str
+    step: str | None
     direction: Direction
     reply_queue: str | None
 
     def __str__(self) -> str:
+        if self.step is None:
+            return f"sent by process manager `{self.saga}`"
         what = "sent by" if self.direction is Direction.ACTION else "compensates"
         return f"{what} step `{self.step}` of `{self.saga}`" + ("" if self.reply_queue else ", and not awaited")
 
@@ -51,31 +55,30 @@ class Exchange:
         return self.action == "receive" or bool(self.reply_queues)
 
 
-def exchanges_of(application: Orchestrator | Participant) -> list[Exchange]:
+def exchanges_of(application: Application) -> list[Exchange]:
     if isinstance(application, Orchestrator):
-        return _sent_by(application.definitions.values())
+        return _sent(use for one in application.definitions.values() for use in _uses_in(one))
+    if isinstance(application, Subscriber):
+        return _sent(_uses_by_process_managers(application))
     taken = ((taken.command, taken.reply_queue) for taken in application.takes())
     return [Exchange(command, "receive", own_reply_queue=queue) for command, queue in taken if command is not None]
 
 
-def refuse_names(commands: Iterable[AnyCommand]) -> None:
-    """Celery takes any name for a task. In a document it is a key, and AsyncAPI's are of these letters."""
-    for command in commands:
-        if not _KEY.fullmatch(command.name):
-            raise DefinitionError(
-                f"command {command.name!r} ({command.place}) cannot be in an AsyncAPI document: name it with letters "
-                "(a-z, A-Z), digits, and ._- only"
-            )
-
-
-def _sent_by(definitions: Iterable[Definition]) -> list[Exchange]:
+def _sent(sent: Iterable[tuple[AnyCommand, Use]]) -> list[Exchange]:
     uses: dict[str, list[Use]] = {}
     commands: dict[str, AnyCommand] = {}
-    for definition in definitions:
-        for command, use in _uses_in(definition):
-            commands.setdefault(command.name, command)
-            uses.setdefault(command.name, []).append(use)
+    for command, use in sent:
+        commands.setdefault(command.name, command)
+        uses.setdefault(command.name, []).append(use)
     return [Exchange(commands[name], "send", tuple(uses[name])) for name in commands]
+
+
+def _uses_by_process_managers(subscriber: Subscriber) -> Iterator[tuple[AnyCommand, Use]]:
+    reply_queue = receipts_queue_name(subscriber.name)
+    for consumer in subscriber.consumers:
+        if isinstance(consumer, ProcessManagerConsumer):
+            for command in consumer.commands:
+                yield command, Use(consumer.description.name, None, Direction.ACTION, reply_queue)
 
 
 def _uses_in(definition: Definition) -> Iterator[tuple[AnyCommand, Use]]:

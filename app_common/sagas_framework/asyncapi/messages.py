@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any
 
-from asyncapi_python.kernel.document import CorrelationId, MessageBindings, MessageExample, Tag
-from asyncapi_python.kernel.document.bindings import AmqpMessageBinding
+from asyncapi_python.kernel.document import CorrelationId, Tag
 
+from sagas_framework.asyncapi import envelope, event_messages
+from sagas_framework.asyncapi.announcements import Announcement, Receipts
 from sagas_framework.asyncapi.document import IllustratedMessage, Schema, schema_ref
 from sagas_framework.asyncapi.exchanges import Exchange
 from sagas_framework.asyncapi.samples import Endless, Samples
 from sagas_framework.asyncapi.schemas import Schemas, pascal_case
 from sagas_framework.errors import DefinitionError, PayloadRefused
 from sagas_framework.transport import wire
-from sagas_framework.vocabulary import codec, json_text
+from sagas_framework.vocabulary import codec
 from sagas_framework.vocabulary.command import AnyCommand, Failure, FailureKind
 from sagas_framework.vocabulary.correlation import HEADER, Correlation
+from sagas_framework.vocabulary.event import AnyEvent
 from sagas_framework.vocabulary.identity import Direction, message_id
+from sagas_framework.vocabulary.occurrence import EventHeader
 
-CONTENT_TYPE = "application/json"
 EXAMPLE_SAGA = "01970000-0000-7000-8000-00000000002a"
 _ROLE_NAMES = ("Payload", "Response")
 """What every message file calls its classes: in a document these are named after their command."""
@@ -33,28 +36,35 @@ _TAGS = {
 _COMMAND_HEADERS = "CommandHeaders"
 _REPLY_HEADERS = "ReplyHeaders"
 _SAGA_ID = "SagaId"
-_EMBED = "CeleryEmbed"
+_SOME_STEP = "some_method.1"  # as a process manager counts what it sends
 _WHY = "Why a step failed. Of what kind the failure is, the header says."
-NO_DOCS = cast(Any, None)  # asyncapi-python's tags cannot do without; AsyncAPI's can
 _ANSWERED = CorrelationId("The id of the command that is answered", "$message.header#/parent_id")
 
 
 class Messages:
-    """The messages of some commands, and the schemas that they share."""
+    """The messages of some commands and events, and the schemas that they share."""
 
-    def __init__(self, commands: list[AnyCommand]) -> None:
-        called = {
+    def __init__(self, commands: Sequence[AnyCommand], events: Sequence[AnyEvent] = ()) -> None:
+        called: dict[Any, str] = {event.payload: _name_of(event.payload, event) for event in reversed(events)}
+        called |= {
             contract: _name_of(contract, command)
             for command in reversed(commands)
             for contract in (command.payload, command.response)
             if contract is not None
         }
-        ours = {Correlation: "SagasHeader", Failure: "Failure"}
-        self._schemas = Schemas({**ours, **called}, taken=(_COMMAND_HEADERS, _REPLY_HEADERS, _SAGA_ID, _EMBED))
-        self.components = {**self._schemas.components, **_envelope(self._schemas.components)}
+        ours: dict[Any, str] = {Correlation: "SagasHeader", Failure: "Failure"} if commands else {}
+        ours |= {EventHeader: event_messages.EVENT_HEADER} if events else {}
+        taken = (_COMMAND_HEADERS, _REPLY_HEADERS, _SAGA_ID, envelope.EMBED, *event_messages.OWN_NAMES)
+        self._schemas = Schemas({**ours, **called}, taken=taken)
+        self.components = {
+            **self._schemas.components,
+            **(_components_of_commands(self._schemas.components) if commands else {}),
+            **(event_messages.components_of_events() if events else {}),
+            **({envelope.EMBED: envelope.embed()} if commands or events else {}),
+        }
         self._samples = Samples(self.components)
 
-    # ---- the three kinds ----------------------------------------------------------------------------------------
+    # ---- the kinds ------------------------------------------------------------------------------------------------
 
     def command(self, exchange: Exchange, orchestrator: str) -> IllustratedMessage:
         command = exchange.command
@@ -91,6 +101,12 @@ class Messages:
             correlation_id=_ANSWERED,
         )
 
+    def event(self, announcement: Announcement) -> IllustratedMessage:
+        return event_messages.described_event(announcement, self._schemas, self._sample_of(announcement))
+
+    def receipts(self, receipts: Receipts) -> IllustratedMessage:
+        return event_messages.described_receipts(receipts)
+
     # ---- examples, made as the real ones are -----------------------------------------------------------------------
 
     def outgoing(self, exchange: Exchange, orchestrator: str) -> wire.OutgoingMessage:
@@ -98,21 +114,27 @@ class Messages:
         payload = self._example(command, command.payload)
         return wire.command_message(command, _id_of(place), payload, place)
 
+    def outgoing_event(self, announcement: Announcement) -> wire.OutgoingMessage:
+        return event_messages.outgoing_event(announcement, self._sample_of(announcement))
+
+    def _sample_of(self, announcement: Announcement) -> Any:
+        return self._example(announcement.event, announcement.event.payload)
+
     def _answer(self, exchange: Exchange, orchestrator: str, answer: Any) -> wire.OutgoingMessage:
         asked = _place(exchange, orchestrator)
         queue = asked.reply_queue or ""
         return wire.reply_message(exchange.command.name, queue, EXAMPLE_SAGA, _id_of(asked), answer, asked)
 
-    def _example(self, command: AnyCommand, contract: Any) -> Any:
+    def _example(self, message: AnyCommand | AnyEvent, contract: Any) -> Any:
         """The JSON of a value that the class itself has taken."""
-        what = f"the example of {command.name}"
+        what = f"the example of {message.name}"
         try:
             sample = self._samples.of(self._schemas.of(contract))
             return codec.encode(contract, codec.decode(contract, sample, what), what)
         except (Endless, PayloadRefused) as error:
             problem = error.problems if isinstance(error, PayloadRefused) else error
             raise DefinitionError(
-                f"no example could be made for {command.name!r}: {problem}; give the field one: "
+                f"no example could be made for {message.name!r}: {problem}; give the field one: "
                 "Annotated[..., pydantic.Field(examples=[...])]"
             ) from error
 
@@ -126,23 +148,14 @@ class Messages:
         summary: str,
         correlation_id: CorrelationId,
     ) -> IllustratedMessage:
-        name = example.task
-        return IllustratedMessage(
-            key=name,
-            name=name,
-            title=title or None,
-            summary=summary or None,
-            description=None,
-            content_type=CONTENT_TYPE,
+        return envelope.message_of(
+            example,
+            tag=Tag(kind, _TAGS[kind], envelope.NO_DOCS),
+            headers=envelope.headers_of(example.task, _REPLY_HEADERS if example.parent_id else _COMMAND_HEADERS),
+            payload=envelope.body(schema_ref(_SAGA_ID), payload, "The arguments: the saga's id, and the payload."),
+            title=title,
+            summary=summary,
             correlation_id=correlation_id,
-            tags=[Tag(kind, _TAGS[kind], NO_DOCS)],
-            headers=_headers(example),
-            payload=_body(payload),
-            deprecated=None,
-            externalDocs=None,
-            bindings=MessageBindings(amqp=AmqpMessageBinding(content_encoding="utf-8"), redis={}),
-            traits=[],
-            examples=[MessageExample(None, None, example.headers(), json_text.loads(example.body))],
         )
 
 
@@ -150,9 +163,9 @@ def _title(command: AnyCommand) -> str:
     return command.title or command.name
 
 
-def _name_of(contract: type[Any], command: AnyCommand) -> str:
+def _name_of(contract: type[Any], message: AnyCommand | AnyEvent) -> str:
     name = contract.__name__
-    return pascal_case(command.name.rpartition(".")[2]) + name if name in _ROLE_NAMES else name
+    return pascal_case(message.name.rpartition(".")[2]) + name if name in _ROLE_NAMES else name
 
 
 def _place(exchange: Exchange, orchestrator: str) -> Correlation:
@@ -162,7 +175,7 @@ def _place(exchange: Exchange, orchestrator: str) -> Correlation:
     return Correlation(
         orchestrator=orchestrator,
         saga=EXAMPLE_SAGA,
-        step=use.step if use else own_name,
+        step=(use.step or _SOME_STEP) if use else own_name,
         direction=use.direction if use else Direction.ACTION,
         attempt=1,
         reply_queue=use.reply_queue if use else f"{orchestrator}.replies",
@@ -176,60 +189,18 @@ def _id_of(place: Correlation) -> str:
 # ---- what surrounds a payload ---------------------------------------------------------------------------------
 
 
-def _envelope(components: dict[str, Schema]) -> dict[str, Schema]:
-    """What is the same in every message; a failure's kind travels in the header, not in the payload."""
+def _components_of_commands(components: dict[str, Schema]) -> dict[str, Schema]:
+    """What is the same in all of their messages; a failure's kind travels in the header, not in the payload."""
     failure = components["Failure"]
     travels = Failure("", "").to_wire()
     fields = {name: schema for name, schema in failure["properties"].items() if name in travels}
-    nothing = {"type": "null"}
-    nobodys = {"type": ["string", "null"], "description": "Of a command nobody reads it."}
     answered = {"type": "string", "format": "uuid", "description": "The id of the command that it answers."}
+    header = {HEADER: schema_ref("SagasHeader")}
     return {
-        _COMMAND_HEADERS: _common_headers(_COMMAND_HEADERS, nobodys, ["task", "id"]),
-        _REPLY_HEADERS: _common_headers(_REPLY_HEADERS, answered, ["task", "id", "parent_id"]),
+        _COMMAND_HEADERS: envelope.headers_called(
+            _COMMAND_HEADERS, envelope.nobodys("a command"), ["task", "id"], **header
+        ),
+        _REPLY_HEADERS: envelope.headers_called(_REPLY_HEADERS, answered, ["task", "id", "parent_id"], **header),
         "Failure": {**failure, "description": _WHY, "properties": fields},
         _SAGA_ID: {"title": _SAGA_ID, "type": "string", "format": "uuid", "description": "The saga it belongs to."},
-        _EMBED: {
-            "title": _EMBED,
-            "type": "object",
-            "description": "Part of every Celery message; unused here.",
-            "properties": {name: nothing for name in ("callbacks", "errbacks", "chain", "chord")},
-        },
     }
-
-
-def _body(payload: Schema) -> Schema:
-    """Celery's protocol 2: positional arguments, named ones, and what else belongs to the task."""
-    described = {"description": "The arguments: the saga's id, and the payload."}
-    arguments = described | _tuple(schema_ref(_SAGA_ID), payload)
-    named = {"type": "object", "maxProperties": 0, "description": "Named arguments: none."}
-    return _tuple(arguments, named, schema_ref(_EMBED))
-
-
-def _tuple(*items: Schema) -> Schema:
-    return {
-        "type": "array",
-        "items": list(items),
-        "minItems": len(items),
-        "maxItems": len(items),
-        "additionalItems": False,
-    }
-
-
-def _headers(message: wire.OutgoingMessage) -> Schema:
-    common = schema_ref(_REPLY_HEADERS if message.parent_id else _COMMAND_HEADERS)
-    return {"type": "object", "properties": {"task": {"const": message.task}}, "allOf": [common]}
-
-
-def _common_headers(name: str, parent: Schema, required: list[str]) -> Schema:
-    identity = {"type": "string", "format": "uuid"}
-    fields: dict[str, Schema] = {
-        "task": {"type": "string", "description": "The task that Celery is to run: the message's name."},
-        "id": {**identity, "description": "The message's id: the same whenever it is sent again."},
-        "parent_id": parent,
-        "root_id": {**identity, "description": "The same as the id."},
-        "lang": {"type": "string", "description": "The sender's language; nobody reads it."},
-        "ignore_result": {"type": "boolean", "description": "Nobody reads Celery's own result."},
-        HEADER: schema_ref("SagasHeader"),
-    }
-    return {"title": name, "type": "object", "properties": fields, "required": required}

@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from sagas_framework.asyncapi.document import Schema, schema_ref
+from sagas_framework.asyncapi.names import cleaned
 from sagas_framework.errors import DefinitionError
 from sagas_framework.vocabulary import codec
 from sagas_framework.vocabulary.json_schema import ExactJsonSchema
@@ -92,11 +93,11 @@ def _component_names(
     names: dict[str, str] = {}
     used = {"", *taken}
     for key in [*tops, *(key for key in definitions if key not in tops)]:
-        own = _own_name(key, _cleaned(str(definitions[key].get("title", ""))))
+        own = _own_name(key, cleaned(str(definitions[key].get("title", ""))))
         module = key.removesuffix(own).removesuffix("__").rpartition("__")[2].removesuffix("_message")
         long = pascal_case(key)
         numbered = (f"{long}{number}" for number in itertools.count(2))
-        candidates = itertools.chain((_cleaned(tops.get(key, own)), pascal_case(module) + own, long), numbered)
+        candidates = itertools.chain((cleaned(tops.get(key, own)), pascal_case(module) + own, long), numbered)
         names[key] = next(name for name in candidates if name not in used)
         used.add(names[key])
     return names
@@ -111,12 +112,7 @@ def _keys_of(ref: str) -> Iterator[str]:
     """What pydantic calls `package.module.Class:12345`: `Class`, and the long name where there are several of that."""
     long = re.sub(r":\d+", "", ref)
     for name in (re.sub(r"[^.,[\]]+\.", "", long), long):
-        yield _cleaned(name).replace(".", "__")
-
-
-def _cleaned(name: str) -> str:
-    """As AsyncAPI wants the names of components, and as pydantic makes them."""
-    return re.sub(r"[^a-zA-Z0-9._-]", "_", name)
+        yield cleaned(name).replace(".", "__")
 
 
 def pascal_case(text: str) -> str:

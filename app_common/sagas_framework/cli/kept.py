@@ -22,12 +22,13 @@ _numbers = click.argument("numbers", metavar="NUMBER...", type=click.IntRange(1)
 def kept() -> None:
     """Messages that could not be handled and wait for you.
 
-    An orchestrator keeps replies, a participant keeps commands: name the participant with --app to see its own.
+    An orchestrator keeps replies, a participant commands, a subscriber what is no event: name it
+    with --app. Events that failed are not here but in `sagas events list`.
     """
 
 
 def _messages() -> KeptMessages:
-    return KeptMessages(target().either())
+    return KeptMessages(target().application())
 
 
 @kept.command("list")

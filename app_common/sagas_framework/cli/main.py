@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
-from sagas_framework.cli import kept, maintenance, sagas
+from sagas_framework.cli import events, kept, maintenance, sagas
 from sagas_framework.cli.asyncapi import asyncapi
 from sagas_framework.cli.diagram import diagram
 from sagas_framework.cli.target import app_option
@@ -91,6 +91,7 @@ def commands(verbose: bool) -> None:
     What is stuck?          sagas list --status needs_attention
     Why?                    sagas show ID
     Let it try again:       sagas retry ID --reason "the printer is back"
+    Which events wait?      sagas events list
     Is all as it must be?   sagas doctor
     """
     if verbose:
@@ -99,7 +100,7 @@ def commands(verbose: bool) -> None:
         logging.getLogger().addHandler(logging.NullHandler())
 
 
-for command in (*sagas.COMMANDS, diagram, asyncapi, kept.kept, maintenance.doctor, maintenance.db):
+for command in (*sagas.COMMANDS, diagram, asyncapi, kept.kept, events.events, maintenance.doctor, maintenance.db):
     commands.add_command(command)
 
 

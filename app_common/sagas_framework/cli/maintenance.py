@@ -20,7 +20,7 @@ INDENT = 18
 def doctor(context: click.Context) -> None:
     """Check broker, database and settings, and what waits for a person. Exit code 1 if anything is wrong."""
     chosen = target()
-    patient = chosen.either()
+    patient = chosen.application()
     problems = 0
     click.echo(f"{patient.name} ({chosen.name})")
     for finding in examine(patient, chosen.worker_command):
@@ -47,7 +47,7 @@ def db() -> None:
 @app_option
 def upgrade() -> None:
     """Create the tables or bring them up to date. Does nothing when they are; safe to run twice at once."""
-    patient = target().either()
+    patient = target().application()
     if patient.engine is None:
         raise click.ClickException(f"{patient.name} has no database")
     with reading(patient.engine) as connection:

@@ -22,6 +22,7 @@ from sagas_framework.vocabulary.text import printable
 STATUS_STYLES = {
     "running": "cyan",
     "succeeded": "green",
+    "ended": "green",
     "compensating": "yellow",
     "failed": "red",
     "needs attention": "bold white on red",

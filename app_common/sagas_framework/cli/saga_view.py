@@ -32,9 +32,10 @@ def show(saga: SagaDetails, kept: Sequence[KeptMessage]) -> None:
     if saga.last_message_id:
         output.field("last message", saga.last_message_id)
     output.field("data", json.dumps(saga.data, ensure_ascii=False))
-    output.heading("Steps")
-    headers = ["STEP", "STATE", "KIND", "TRIES", "COMMAND", "COMPENSATION", "FAILURE"]
-    output.table(headers, [_step(step) for step in saga.steps])
+    if saga.steps:  # a process manager has none
+        output.heading("Steps")
+        headers = ["STEP", "STATE", "KIND", "TRIES", "COMMAND", "COMPENSATION", "FAILURE"]
+        output.table(headers, [_step(step) for step in saga.steps])
     output.heading("History")
     output.table(["AFTER", "EVENT", "STEP", "TRY", ""], [_event(entry, saga) for entry in saga.history])
     _failure(saga)
@@ -106,9 +107,18 @@ def _note(detail: dict[str, Any]) -> str:
         return one_line(str(detail["reason"]))
     if detail.get("chosen"):
         return str(detail["chosen"])
+    if detail.get("command"):
+        return " ".join([one_line(str(detail["command"])), *_due(detail)])
+    if detail.get("event"):
+        return one_line(f"{detail['event']} {detail.get('aggregate', '')}")
     if detail.get("until"):
         return f"until {clock(datetime.fromtimestamp(detail['until'], UTC))}"
     return json.dumps(detail["payload"], ensure_ascii=False) if detail.get("payload") is not None else ""
+
+
+def _due(detail: dict[str, Any]) -> list[str]:
+    due_at = detail.get("due_at")
+    return [f"(due {clock(datetime.fromtimestamp(due_at, UTC))})"] if due_at is not None else []
 
 
 def _failure(saga: SagaDetails) -> None:

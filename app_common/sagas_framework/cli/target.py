@@ -14,13 +14,15 @@ from typing import Any, TypeVar
 import click
 
 from sagas_framework.errors import SagasError
+from sagas_framework.events.subscriber import Subscriber
 from sagas_framework.operations import Operations
 from sagas_framework.operations.words import one_line
 from sagas_framework.orchestrator.orchestrator import Orchestrator
 from sagas_framework.participant.participant import Participant
 
 VARIABLE = "SAGAS_APP"
-_DEFAULT_ATTRIBUTES = ("orchestrator", "participant")
+_DEFAULT_ATTRIBUTES = ("orchestrator", "participant", "subscriber")
+Application = Orchestrator | Participant | Subscriber
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -30,7 +32,7 @@ class Target:
     """Which application, as it was named on the command line, and what has been loaded for it."""
 
     named: str | None = None
-    loaded: Orchestrator | Participant | None = None
+    loaded: Application | None = None
 
     @property
     def name(self) -> str:
@@ -41,19 +43,23 @@ class Target:
     def worker_command(self) -> str:
         return f"celery --app {self.name.partition(':')[0]} worker"
 
-    def either(self) -> Orchestrator | Participant:
+    @property
+    def option(self) -> str:
+        """For a command line that is to be about the same application."""
+        return f" --app {self.named}" if self.named else ""
+
+    def application(self) -> Application:
         if self.loaded is None:
             self.loaded = _load(self.name)
         return self.loaded
 
-    def orchestrator(self) -> Orchestrator:
-        found = self.either()
-        if isinstance(found, Orchestrator):
-            return found
-        raise click.ClickException(f"{self.name} is a participant and runs no sagas; name its orchestrator with --app")
-
     def operations(self) -> Operations:
-        return Operations(self.orchestrator())
+        found = self.application()
+        if isinstance(found, Participant):
+            raise click.ClickException(
+                f"{self.name} is a participant and runs no sagas; name its orchestrator with --app"
+            )
+        return Operations(found)
 
 
 def target() -> Target:
@@ -128,17 +134,18 @@ def _pyproject() -> dict[str, Any]:
     return settings if isinstance(settings, dict) else {}
 
 
-def _load(name: str) -> Orchestrator | Participant:
+def _load(name: str) -> Application:
     module_name, _, attribute = name.partition(":")
     module = import_module(module_name)
     for candidate in [attribute] if attribute else _DEFAULT_ATTRIBUTES:
         found = getattr(module, candidate, None)
-        if isinstance(found, (Orchestrator, Participant)):
+        if isinstance(found, Application):
             return found
     if attribute and hasattr(module, attribute):
         kind = type(getattr(module, attribute)).__name__
         raise click.ClickException(
-            f"{name} is of the class {kind}; name what create_orchestrator or create_participant returned"
+            f"{name} is of the class {kind}; name what create_orchestrator, create_participant or "
+            "create_subscriber returned"
         )
     wanted = attribute or " or ".join(_DEFAULT_ATTRIBUTES)
     raise click.ClickException(f"{module_name} has no {wanted}; name it with --app {module_name}:ATTRIBUTE")

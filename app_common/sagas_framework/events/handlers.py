@@ -112,7 +112,8 @@ def _refuse_misfit(function: Function, binding: Binding) -> None:
     if len(parameters) != 2:
         raise DefinitionError(f"{what} must take (event, context), not {parameters}")
     annotation = annotation_in(function.__annotations__.get(parameters[0], Any), function.__globals__)
-    if inspect.isclass(annotation) and not issubclass(binding.event.payload, annotation):
+    # Of Python 3.11 on, Any is a class, too.
+    if annotation is not Any and inspect.isclass(annotation) and not issubclass(binding.event.payload, annotation):
         raise DefinitionError(
             f"{what}: its {parameters[0]!r} is annotated with {annotation.__qualname__}; the event is a "
             f"{binding.event.payload.__qualname__}"

@@ -26,6 +26,7 @@ from sagas_framework.vocabulary.names import receipts_queue_name
 
 logger = logging.getLogger(__name__)
 
+KILLS_ITS_WORKER = "EventKillsItsWorker"
 IDLE_SECONDS = 0.2
 DUE_LIMIT = 100
 
@@ -48,7 +49,7 @@ class EventBatches(Batches):
 
     def apply(self, deliveries: Sequence[Delivery], poison: Sequence[Delivery]) -> TakenIn:
         now = time.time()
-        killer = Failure("EventKillsItsWorker", POISON)
+        killer = Failure(KILLS_ITS_WORKER, POISON)
         read = [(delivery, incoming_of(delivery, self._intake.subscriber)) for delivery in deliveries]
         read += [(delivery, incoming_of(delivery, self._intake.subscriber, killer)) for delivery in poison]
         for delivery in poison:

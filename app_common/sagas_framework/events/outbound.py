@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,7 @@ class Outbound:
         self._publishes = publishes
         self._told: list[_Told] = []
         self._commands: list[tuple[OutgoingMessage, float | None]] = []
+        self._along: list[OutgoingMessage] = []
 
     def publish(self, payload: Any) -> None:
         """`payload` is an instance of a class that stands for an event; PayloadRefused says what is wrong with it."""
@@ -62,9 +63,14 @@ class Outbound:
         """A command whose answer comes to this service's receipts queue; `due_at`: not before."""
         self._commands.append((message, due_at))
 
+    def send_along(self, messages: Sequence[OutgoingMessage]) -> None:
+        """What is not written here, because somebody else sends it in the end: a saga's commands, say."""
+        self._along += messages
+
     def include(self, other: Outbound) -> None:
         self._told += other._told
         self._commands += other._commands
+        self._along += other._along
 
     def write(self, connection: Connection, now: float, *, sent_at_once: bool) -> list[OutgoingMessage]:
         """Writes all of it; gives what may be sent as soon as the transaction is committed.
@@ -83,7 +89,7 @@ class Outbound:
             rows.append(OutboxRow(vars(message), True, not_before if later else due_at, 0 if later else times))
             outgoing += [] if later else [message]
         outbox.add(connection, rows, now)
-        return outgoing if sent_at_once else []
+        return [*outgoing, *self._along] if sent_at_once else []
 
     def _events(self, connection: Connection) -> Iterator[OutgoingMessage]:
         numbers = outbox.next_numbers(connection, [key for told in self._told for key in told.streams])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,12 +18,21 @@ from sagas_framework.vocabulary.command import AnyCommand
 from sagas_framework.vocabulary.event import AnyEvent, event_of
 from sagas_framework.vocabulary.names import RECEIPTS_TASK, failure_task_name, success_task_name
 
+logger = logging.getLogger(__name__)
+
 DEFAULT_RETRY = RetryPolicy(max_attempts=8, initial_delay_seconds=1.0, factor=2.0, max_delay_seconds=60.0)
 """Of what an event's handler raises, and of commands that are answered with "not now": two minutes, all in all."""
 
 
 def events_by_name(classes: Iterable[type[Any]]) -> dict[str, AnyEvent]:
     return {event.name: event for event in map(event_of, classes)}
+
+
+def warn_of_unheard(name: str, publishes: Mapping[str, AnyEvent]) -> None:
+    """What nobody subscribes to is kept for the operator, each time that it is published."""
+    for event in publishes.values():
+        if not event.subscribers:
+            logger.warning("%s publishes %r, and nobody subscribes to it (%s)", name, event.name, event.place)
 
 
 def receipts_queues(publishes: Mapping[str, AnyEvent]) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 from celery import Celery
 from sqlalchemy import Connection, Engine
@@ -14,8 +13,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sagas_framework.definition.graph import Definition
 from sagas_framework.engine.state import Phase, SagaState, StepState
 from sagas_framework.errors import PublishFailed
+from sagas_framework.operations import doctor_of_events
 from sagas_framework.operations.advice import OVERDUE_SECONDS
-from sagas_framework.operations.process import Process
+from sagas_framework.operations.findings import Finding, many
+from sagas_framework.operations.process import Process, events_queue_of
 from sagas_framework.operations.words import one_line
 from sagas_framework.storage import health
 from sagas_framework.storage.database import reading
@@ -23,6 +24,7 @@ from sagas_framework.storage.migration import schema_versions
 from sagas_framework.storage.schema import UNFINISHED
 from sagas_framework.transport.celery_app import settings_that_lose_messages
 from sagas_framework.transport.publisher import Publisher
+from sagas_framework.vocabulary.event import AnyEvent
 
 MANY_ASKS = 3
 LOOKED_AT_FOR_SILENCE = 200
@@ -30,23 +32,12 @@ MAX_CLOCK_SKEW_SECONDS = 2.0
 CHECK_TIMEOUT_SECONDS = 3.0
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One line of the report. `remedy` says what to do about a problem."""
-
-    check: str
-    ok: bool
-    text: str
-    remedy: str = ""
-
-
 def examine(patient: Process, start_worker: str) -> Iterator[Finding]:
     """Every check, one after the other; `start_worker` is the command line that starts the patient's worker."""
     yield _broker(patient)
     yield from _settings(patient.app)
-    definitions: Mapping[str, Definition] = getattr(patient, "definitions", {})
     if patient.broker.is_redis:
-        yield _visibility(patient, definitions)
+        yield _visibility(patient, _definitions(patient))
     if patient.engine is None:
         remedy = "give create_participant a database_url"
         yield Finding("database", False, "there is none: a command that comes twice is done twice", remedy)
@@ -54,7 +45,7 @@ def examine(patient: Process, start_worker: str) -> Iterator[Finding]:
     try:
         with reading(patient.engine) as connection:
             yield Finding("database", True, f"{_place(patient.engine)} answers")
-            yield from _database(connection, start_worker, definitions)
+            yield from _database(connection, start_worker, patient)
     except SQLAlchemyError as error:
         why = one_line(str(getattr(error, "orig", None) or error))
         remedy = "start the database, or correct the service's ..._DATABASE_URL"
@@ -84,7 +75,7 @@ def _broker(patient: Process) -> Finding:
 def _settings(app: Celery) -> Iterator[Finding]:
     problems = settings_that_lose_messages(app)
     for problem in problems:
-        remedy = "remove what changes it after create_orchestrator or create_participant"
+        remedy = "remove what changes it after the application was created"
         yield Finding("settings", False, problem, remedy)
     if not problems:
         yield Finding("settings", True, "no Celery setting loses messages")
@@ -112,7 +103,7 @@ def _visibility(patient: Process, definitions: Mapping[str, Definition]) -> Find
 # ---- database ------------------------------------------------------------------------------------------------------
 
 
-def _database(connection: Connection, start_worker: str, definitions: Mapping[str, Definition]) -> Iterator[Finding]:
+def _database(connection: Connection, start_worker: str, patient: Process) -> Iterator[Finding]:
     yield from _sqlite(connection)
     yield from _clock(connection)
     has, needs = schema_versions(connection)
@@ -123,8 +114,22 @@ def _database(connection: Connection, start_worker: str, definitions: Mapping[st
     yield Finding("schema", True, f"version {has}")
     for check in (_attention, _kept, _parked, _overdue(start_worker), _outbox(start_worker)):
         yield check(connection)
+    definitions = _definitions(patient)
     if definitions:
         yield _silence(connection, definitions)
+    queue = events_queue_of(patient)
+    if queue is not None:
+        yield from doctor_of_events.inbox(connection, queue, start_worker)
+    publishes: Mapping[str, AnyEvent] = getattr(patient, "publishes", {})
+    if publishes:
+        yield doctor_of_events.unheard(publishes)
+    if publishes or queue is not None:
+        yield from doctor_of_events.outgoing(connection)
+
+
+def _definitions(patient: Process) -> Mapping[str, Definition]:
+    definitions: Mapping[str, Definition] = getattr(patient, "definitions", {})
+    return definitions
 
 
 def _sqlite(connection: Connection) -> Iterator[Finding]:
@@ -151,7 +156,7 @@ def _attention(connection: Connection) -> Finding:
     counts = health.count_by_status(connection, UNFINISHED)
     stuck = counts.get("needs_attention", 0)
     under_way = f"{counts.get('running', 0)} running, {counts.get('compensating', 0)} compensating"
-    text = f"{_many(stuck, 'saga needs', 'sagas need')} attention ({under_way})" if stuck else under_way
+    text = f"{many(stuck, 'saga needs', 'sagas need')} attention ({under_way})" if stuck else under_way
     return Finding("sagas", stuck == 0, text, "sagas list --status needs_attention")
 
 
@@ -181,13 +186,13 @@ def _queue(definition: Definition | None, name: str, step: StepState) -> str:
 
 def _kept(connection: Connection) -> Finding:
     count = health.count_kept(connection)
-    text = f"{_many(count, 'message was', 'messages were')} kept for an operator" if count else "none kept"
+    text = f"{many(count, 'message was', 'messages were')} kept for an operator" if count else "none kept"
     return Finding("messages", count == 0, text, "sagas kept list, then requeue or discard each")
 
 
 def _parked(connection: Connection) -> Finding:
     count = health.count_parked(connection)
-    text = f"{_many(count, 'command that kills its worker waits', 'commands that kill their worker wait')}"
+    text = f"{many(count, 'command that kills its worker waits', 'commands that kill their worker wait')}"
     return Finding("parked", count == 0, text if count else "no command kills its worker", "sagas kept list, requeue")
 
 
@@ -197,7 +202,7 @@ def _overdue(start_worker: str) -> Callable[[Connection], Finding]:
         count, since = health.overdue(connection, now - OVERDUE_SECONDS)
         if not count or since is None:
             return Finding("due", True, "nothing is overdue")
-        due = f"{_many(count, 'saga has', 'sagas have')} been due for up to {now - since:.0f} s"
+        due = f"{many(count, 'saga has', 'sagas have')} been due for up to {now - since:.0f} s"
         text = f"{due}, and no worker looks after {'it' if count == 1 else 'them'}"
         return Finding("due", False, text, f"{start_worker} (if one runs, read its log: is its broker there?)")
 
@@ -206,12 +211,8 @@ def _overdue(start_worker: str) -> Callable[[Connection], Finding]:
 
 def _outbox(start_worker: str) -> Callable[[Connection], Finding]:
     def check(connection: Connection) -> Finding:
-        count = health.outbox_before(connection, time.time() - OVERDUE_SECONDS)
-        text = f"{_many(count, 'message waits', 'messages wait')} in the outbox for more than {OVERDUE_SECONDS:g} s"
+        count = health.outbox_due_before(connection, time.time() - OVERDUE_SECONDS)
+        text = f"{many(count, 'message waits', 'messages wait')} in the outbox, due for more than {OVERDUE_SECONDS:g} s"
         return Finding("outbox", count == 0, text if count else "nothing waits", start_worker)
 
     return check
-
-
-def _many(count: int, one: str, more: str) -> str:
-    return f"{count} {one if count == 1 else more}"

@@ -30,7 +30,7 @@ DEFAULT_LIMIT = 50
 
 
 class KeptMessages:
-    """`KeptMessages(orchestrator)` or `KeptMessages(participant)`."""
+    """`KeptMessages(orchestrator)`, `KeptMessages(participant)` or `KeptMessages(subscriber)`."""
 
     def __init__(self, keeper: Process) -> None:
         self._keeper = keeper

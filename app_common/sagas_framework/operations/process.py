@@ -1,4 +1,5 @@
-"""What the operator's tools need of the process they look into: an orchestrator or a participant."""
+"""What the operator's tools need of the process they look into: an orchestrator, a participant or a
+subscriber."""
 
 from __future__ import annotations
 
@@ -7,11 +8,12 @@ from typing import Protocol
 from celery import Celery
 from sqlalchemy import Engine
 
+from sagas_framework.events.subscription import Subscription
 from sagas_framework.transport.celery_app import Broker
 
 
 class Process(Protocol):
-    """Either keeps what it could not handle in its own database."""
+    """Each keeps what it could not handle in its own database."""
 
     @property
     def app(self) -> Celery: ...
@@ -21,3 +23,9 @@ class Process(Protocol):
 
     @property
     def engine(self) -> Engine | None: ...
+
+
+def events_queue_of(process: Process) -> str | None:
+    """The queue from which a subscriber, or an orchestrator whose sagas events start, takes events."""
+    subscription: Subscription | None = getattr(process, "subscription", None)
+    return subscription.queue if subscription else None

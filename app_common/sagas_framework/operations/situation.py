@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sagas_framework.definition.graph import Definition, Work
-from sagas_framework.engine.state import Phase, SagaState, StepState
+from sagas_framework.engine.state import Phase, SagaState, SagaStatus, StepState
 from sagas_framework.operations.words import clock, in_words, reason_of, times
 from sagas_framework.vocabulary.identity import child_saga_id
 
@@ -15,9 +15,11 @@ MOST_TOLD = 3
 
 
 def situation_of(saga_id: str, state: SagaState, known: Definition | None) -> str:
-    """One line: what it waits for, or why it stopped. Nothing for a saga that has succeeded."""
+    """One line: what it waits for, or why it stopped. Nothing for a saga that has ended well."""
     if state.ended:
         return _failed_at(state) if state.failure else ""
+    if known is None and not state.steps and state.status is SagaStatus.RUNNING:  # it is a process manager's
+        return "waits for events"
     steps = _in_order(state, known)
     stuck = _few([f"{_doing(name, step)} failed: {_why(step)}" for name, step in steps if step.stuck])
     if state.closing_failure is not None:

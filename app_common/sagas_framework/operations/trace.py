@@ -21,14 +21,9 @@ from functools import cached_property
 
 from sagas_framework.definition.graph import Definition
 from sagas_framework.definition.structure import ChildStep
+from sagas_framework.operations.process_trace import EVENT_HANDLED, process_trace
 from sagas_framework.operations.views import HistoryEntry, SagaDetails, StepView
-from sagas_framework.operations.words import clock, in_words, one_line, reason_of
-
-DONE = "✔️"
-FAILED = "❌"
-NOTE = "❗️"
-WAITING = "⏳"
-AGAIN = "🔁"
+from sagas_framework.operations.words import AGAIN, DONE, FAILED, NOTE, WAITING, clock, in_words, one_line, reason_of
 
 _SENT = ("command_sent", "compensation_sent")
 _LEFT_TO_WORKER = ("operator_retry", "cancelled", "resumed")
@@ -37,6 +32,8 @@ _ENDED = ("succeeded", "failed")
 
 def readable_trace(saga: SagaDetails, known: Definition | None = None) -> str:
     """One line for everything that mattered; compensations are called by their own names if the saga is known."""
+    if any(entry.event == EVENT_HANDLED for entry in saga.history):
+        return process_trace(saga.history)
     story = _Story(saga, undo_names(known) if known else {})
     for index, entry in enumerate(saga.history):
         tell = _TELLERS.get(entry.event)

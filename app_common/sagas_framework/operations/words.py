@@ -8,6 +8,12 @@ from datetime import UTC, datetime
 from sagas_framework.vocabulary.command import FailureKind
 from sagas_framework.vocabulary.text import printable
 
+DONE = "✔️"
+FAILED = "❌"
+NOTE = "❗️"
+WAITING = "⏳"
+AGAIN = "🔁"
+
 
 def in_words(name: str) -> str:
     """`restaurant_service.create_ticket` and `create_ticket` both read `create ticket`."""

@@ -18,10 +18,13 @@ from sagas_framework.delivery.after_commit import PUBLISH_TIMEOUT_SECONDS
 from sagas_framework.engine.protocol import Act, Signal
 from sagas_framework.errors import ConfigurationError, DefinitionError, UnknownSaga
 from sagas_framework.events.publishing import Announcer
+from sagas_framework.events.subscription import Subscription, refuse_missing_subscriptions
+from sagas_framework.events.wiring import DEFAULT_RETRY
 from sagas_framework.orchestrator.advance import Advancer
 from sagas_framework.orchestrator.calls import refuse_inside_a_step
 from sagas_framework.orchestrator.due import DueSagas
 from sagas_framework.orchestrator.instance import Arrival
+from sagas_framework.orchestrator.on_events import EventStart, SagaStarter
 from sagas_framework.orchestrator.replies import ReplyBatches
 from sagas_framework.orchestrator.start import Starts, start
 from sagas_framework.orchestrator.waiting import DEFAULT_WAIT_SECONDS, Execution, SagaHandle
@@ -49,6 +52,8 @@ class Orchestrator:
         sagas: Sequence[type[Saga[Any]]],
         timing: Timing,
         publishes: Mapping[str, AnyEvent],
+        events_queue: str | None,
+        on_events: Sequence[EventStart],
     ) -> None:
         if not 0 < len(name) <= MAX_NAME_CHARACTERS:
             raise ConfigurationError(
@@ -61,11 +66,22 @@ class Orchestrator:
         self.sessions: sessionmaker[Session] = sessionmaker(engine)
         self.definitions = _definitions(sagas, timing)
         self.publishes = publishes
+        self.events_queue = events_queue
         self._announcer = Announcer(Publisher(app, broker, PUBLISH_TIMEOUT_SECONDS), publishes)
         self._announce = self._announcer.announce if publishes else None
         self._advancer = Advancer(name, engine, self.definitions, self._announce)
         self._starts = Starts(Publisher(app, broker, PUBLISH_TIMEOUT_SECONDS))
         self._inbox = Inbox(ReplyBatches(engine, self._advancer, Publisher(app, broker)).handle)
+        self.subscription: Subscription | None = None
+        if events_queue is not None:
+            starter = SagaStarter(name, self.definitions, on_events)
+            refuse_missing_subscriptions(f"orchestrator {name!r}", events_queue, [starter])
+            self.subscription = Subscription(app, broker, engine, events_queue, [starter], publishes, DEFAULT_RETRY)
+
+    @property
+    def subscribes(self) -> Mapping[str, AnyEvent]:
+        """The events that start its sagas, by name."""
+        return {} if self.subscription is None else self.subscription.events
 
     def start(
         self,

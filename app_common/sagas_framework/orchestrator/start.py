@@ -1,4 +1,4 @@
-"""Starting a saga inside the caller's transaction, and sending its first commands once that has committed."""
+"""Starting a saga inside somebody's transaction, and sending its first commands once that has committed."""
 
 from __future__ import annotations
 
@@ -34,28 +34,15 @@ def start(
 ) -> tuple[str, bool]:
     """The saga's id, and whether this call has started it."""
     session = session() if isinstance(session, scoped_session) else session  # the one of this thread, web request, ...
-    now = time.time()
-    encoded = codec.encode(definition.data_type, data, f"data of {definition.name}")
-    instance = Instance(definition, new_saga_id(), SagaState(), encoded)
-    columns = {
-        "orchestrator": orchestrator,
-        "saga": definition.name,
-        "idempotency_key": idempotency_key,
-        "created_at": now,
-    }
+    new = NewSaga(definition, orchestrator, data, time.time(), idempotency_key)
     # In a savepoint: the caller may catch what a step raises and commit the rest; no half of a saga must be in it.
     with lent_savepoint(session) as lent:
         # The key is taken before any step runs: a repeated start must have no effects, and must not raise.
-        if idempotency_key is not None and not instances.insert_with_key(
-            lent.connection(), instance.row(now, woken=True) | columns
-        ):
+        if idempotency_key is not None and not new.insert(lent.connection()):
             return _started_before(lent.connection(), orchestrator, definition.name, idempotency_key), False
-        chain = Chain(orchestrator, instance, lent, Care.CALLER, announce)
-        chain.run(Start(now))
-    row = instance.row(now, woken=True)
-    row = row if idempotency_key is not None else row | columns
-    starts.add(session, _Started(chain.work.outgoing, row, chain.work, now))
-    return instance.id, True
+        started = new.begin(lent, announce)
+    starts.add(session, started)
+    return new.id, True
 
 
 def _started_before(connection: Connection, orchestrator: str, saga: str, idempotency_key: str) -> str:
@@ -65,29 +52,68 @@ def _started_before(connection: Connection, orchestrator: str, saga: str, idempo
     return known
 
 
+class NewSaga:
+    """One that is about to begin, in a session that is lent."""
+
+    def __init__(
+        self, definition: Definition, orchestrator: str, data: Any, now: float, idempotency_key: str | None = None
+    ) -> None:
+        encoded = codec.encode(definition.data_type, data, f"data of {definition.name}")
+        self._instance = Instance(definition, new_saga_id(), SagaState(), encoded)
+        self._orchestrator = orchestrator
+        self._now = now
+        self._columns = {
+            "orchestrator": orchestrator,
+            "saga": definition.name,
+            "idempotency_key": idempotency_key,
+            "created_at": now,
+        }
+
+    @property
+    def id(self) -> str:
+        return self._instance.id
+
+    def insert(self, connection: Connection) -> bool:
+        """Takes its idempotency key; False: another one has it."""
+        inserted = instances.insert_with_key(connection, self._row() | self._columns)
+        self._columns = {}
+        return inserted
+
+    def begin(self, session: Session, announce: Announce | None) -> Started:
+        """Runs its leading local steps; what they raise comes out."""
+        chain = Chain(self._orchestrator, self._instance, session, Care.CALLER, announce)
+        chain.run(Start(self._now))
+        return Started(chain.work.outgoing, self._row() | self._columns, chain.work, self._now)
+
+    def _row(self) -> dict[str, Any]:
+        return self._instance.row(self._now, woken=True)
+
+
 @dataclass
-class _Started(Pending):
-    """A saga that its caller has not committed yet. `row` is what is still to be written of it."""
+class Started(Pending):
+    """A saga that is not committed yet. `row` is what is still to be written of it."""
 
     row: dict[str, Any]
     work: Work
     now: float
 
 
-class Starts(AfterCommit[_Started]):
-    """The sagas that sessions have started: all of a transaction's are written as its very last statements, one for
-    each table, and their commands are published just after it; in the end the due loop sends them."""
+def write_started(connection: Connection, items: Sequence[Started]) -> None:
+    """All of a transaction's, with one statement for each table."""
+    instances.write(
+        connection,
+        [started.row for started in items if "orchestrator" not in started.row],
+        [line for started in items for line in started.work.history],
+        new=[started.row for started in items if "orchestrator" in started.row],
+    )
+    for started in items:
+        messages = [outbox.fire_and_forget(vars(message), started.now) for message in started.work.outbox]
+        outbox.add(connection, messages, started.now)
 
-    def write(self, connection: Connection, items: Sequence[_Started]) -> None:
-        instances.write(
-            connection,
-            [started.row for started in items if "orchestrator" not in started.row],
-            [line for started in items for line in started.work.history],
-            new=[started.row for started in items if "orchestrator" in started.row],
-        )
-        for started in items:
-            outbox.add(
-                connection,
-                [outbox.fire_and_forget(vars(message), started.now) for message in started.work.outbox],
-                started.now,
-            )
+
+class Starts(AfterCommit[Started]):
+    """The sagas that sessions have started: all of a transaction's are written as its very last statements, and their
+    commands are published just after it; in the end the due loop sends them."""
+
+    def write(self, connection: Connection, items: Sequence[Started]) -> None:
+        write_started(connection, items)

@@ -127,7 +127,7 @@ def _marked(
     """The methods that bear marks, inherited ones too; one that is overridden without a mark bears none."""
     methods = {name: value for base in reversed(cls.__mro__) for name, value in vars(base).items()}
     for name, value in methods.items():
-        if marks_of(value):
+        if marks_of(value.__func__ if isinstance(value, (staticmethod, classmethod)) else value):
             yield name, value
 
 

@@ -59,10 +59,10 @@ class Keys:
         self._refuse_unknown(name)
         text = key_text(value)
         if text is None:
+            given = f"one of {len(value)}" if isinstance(value, str) else f"this {type(value).__name__}"
             raise PayloadRefused(
                 f"key {name!r} of {self._manager}",
-                f"a value is a text of 1 to {MAX_VALUE_CHARACTERS} characters, a whole number or a UUID, not this "
-                f"{type(value).__name__}",
+                f"a value is a text of 1 to {MAX_VALUE_CHARACTERS} characters, a whole number or a UUID, not {given}",
             )
         return Key(name, text)
 

@@ -48,8 +48,9 @@ def overdue(connection: Connection, before: float) -> tuple[int, float | None]:
     return int(count), since
 
 
-def outbox_before(connection: Connection, before: float) -> int:
-    return int(connection.scalar(select(func.count()).where(outbox.c.created_at <= before)) or 0)
+def outbox_due_before(connection: Connection, before: float) -> int:
+    """What was to be sent by then; not what is to be sent later, or waits for the operator."""
+    return int(connection.scalar(select(func.count()).where(outbox.c.due_at <= before)) or 0)
 
 
 def count_by_status(connection: Connection, statuses: tuple[str, ...]) -> dict[str, int]:

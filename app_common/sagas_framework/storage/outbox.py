@@ -116,6 +116,11 @@ def awaited(connection: Connection, message_id: str) -> RowMapping | None:
     return connection.execute(statement).mappings().first()
 
 
+def take(connection: Connection, row_id: int) -> RowMapping | None:
+    """One row, locked for an operator."""
+    return connection.execute(select(outbox).where(outbox.c.id == row_id).with_for_update()).mappings().first()
+
+
 def change(connection: Connection, row_id: int, **values: Any) -> None:
     connection.execute(update(outbox).where(outbox.c.id == row_id).values(values))
 

@@ -131,6 +131,7 @@ outbox = Table(
     Column("due_at", Moment),  # when it is sent (again); none: it waits for the operator
     Column("times", Integer, nullable=False, server_default="0"),  # how often it was its turn to be sent
     Column("problem", Text),  # why it waits for the operator
+    sqlite_autoincrement=True,  # an operator's number never comes to mean another message
 )
 Index("ix_saga_outbox_due_at", outbox.c.due_at, outbox.c.id,
       postgresql_where=outbox.c.due_at.isnot(None), sqlite_where=outbox.c.due_at.isnot(None))  # fmt: skip

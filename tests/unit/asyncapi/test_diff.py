@@ -274,7 +274,8 @@ def rows() -> dict[str, tuple[str, str]]:
 
 
 def test_the_table_in_the_docstring_names_all_that_is_tested_here_and_nothing_else() -> None:
-    assert set(rows()) == {*SCHEMAS, *DOCUMENTS, "a reply added to an operation"}
+    alone = {"a reply added to an operation", "an operation without an address removed"}
+    assert set(rows()) == {*SCHEMAS, *DOCUMENTS, *alone}
 
 
 @pytest.mark.parametrize(
@@ -309,6 +310,16 @@ def test_a_reply_that_is_added_breaks_those_who_would_have_to_send_it() -> None:
     for action, expected in zip(("receive", "send"), rows()["a reply added to an operation"], strict=True):
         old, new = document(A, A, action), document(A, A, action)
         del operation(old)["reply"]
+        assert kind_of(differences(old, new)) == expected
+
+
+def test_what_was_sent_nowhere_may_go() -> None:
+    for action, expected in zip(("receive", "send"), rows()["an operation without an address removed"], strict=True):
+        old = document(A, A, action)
+        command_channel(old)["address"] = None
+        new = copy.deepcopy(old)
+        del new["operations"][COMMAND]
+        del new["channels"][COMMAND]
         assert kind_of(differences(old, new)) == expected
 
 

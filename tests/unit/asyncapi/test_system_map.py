@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 from sagas_framework.asyncapi.document import Document
 from sagas_framework.asyncapi.system_map import Flow, system_map, to_mermaid, to_svg, to_text
 from sagas_framework.asyncapi.system_map.plan import plan
-from tests.support.documents import ANSWERS, Exchange, Schema, document, receives, sends
+from tests.support.documents import (
+    ANSWERS,
+    Exchange,
+    Schema,
+    document,
+    event_headers,
+    publishes,
+    receipts,
+    receives,
+    sends,
+    subscribes,
+)
 
 ORDER = document(
     "Order service",
@@ -163,6 +174,86 @@ def test_other_replies_than_are_awaited_are_a_dispute(replies: dict[str, Schema]
     assert disputes(sends("cook", "k"), receives("cook", "k", replies=replies)) == [said]
 
 
+# ---- events -------------------------------------------------------------------------------------------------------
+
+USERS = document(
+    "Users",
+    receives("users.confirm", "users.commands"),
+    publishes("users.registered", "mail.events", title="A user has registered"),
+    publishes("users.registered", "books.events"),
+    receipts("receive", "users.receipts"),
+)
+MAIL = document(
+    "Mail",
+    subscribes("users.registered", "mail.events"),
+    receipts("send", "users.receipts"),
+    sends("users.confirm", "users.commands", "mail.receipts"),
+)
+BOOKS = document("Books", subscribes("users.registered", "books.events"), receipts("send", "users.receipts"))
+WITH_EVENTS = (USERS, MAIL, BOOKS)
+
+
+def test_an_event_is_drawn_to_each_of_its_subscribers_and_receipts_are_no_messages() -> None:
+    found = system_map(WITH_EVENTS)
+    assert [(flow.are_events, *told(flow)) for flow in found.flows] == [
+        (True, "Users", "Mail", "mail.events", "", ["users.registered"]),
+        (True, "Users", "Books", "books.events", "", ["users.registered"]),
+        (False, "Mail", "Users", "users.commands", "mail.receipts", ["users.confirm"]),
+    ]
+    assert found.summary == "3 services, 3 messages."
+
+
+def test_what_a_service_is_called_follows_from_what_it_does_with_commands_and_events() -> None:
+    assert [service.role for service in system_map(WITH_EVENTS).services] == [
+        "participant and publisher",
+        "process manager",
+        "subscriber",
+    ]
+    several = document("All", sends("a", "a"), receives("b", "b"), publishes("c", "c"))
+    assert [service.role for service in system_map([several]).services] == ["orchestrator, participant and publisher"]
+
+
+def test_commands_and_events_between_the_same_two_are_drawn_apart() -> None:
+    one = document("One", sends("do", "q"), publishes("done", "e"))
+    other = document("Other", receives("do", "q"), subscribes("done", "e"))
+    assert len(system_map([one, other]).pairs) == 2
+
+
+def test_events_are_told_from_commands_in_every_form() -> None:
+    assert "Users ..> Mail\n  events through mail.events\n" in to_text(WITH_EVENTS)
+    assert re.search(r"users\.registered +receipts", to_text(WITH_EVENTS))
+    drawn = to_mermaid(WITH_EVENTS)
+    assert "s0 -.- c0" in drawn and "c0 -.-> s1" in drawn and "s1 --- c2" in drawn
+    picture = to_svg(WITH_EVENTS)
+    assert 'class="sd-edge sd-event"' in picture and "events; receipts come back" in texts(picture)
+    assert "events; receipts come back" not in texts(to_svg(SYSTEM))
+
+
+def test_an_event_that_nobody_subscribes_to_is_a_hole_of_its_own() -> None:
+    found = system_map([document("Users", publishes("users.left", None)), document("Mail")])
+    assert [flow.hole for flow in found.flows] == ["nobody subscribes to this"]
+    assert found.summary == "2 services, 1 message, 1 that nobody subscribes to."
+    lonely = [document("Users", publishes("users.left", None), publishes("users.moved", "books.events"))]
+    assert len(system_map(lonely).pairs) == 2
+    for picture in (to_text, to_mermaid, to_svg):
+        drawn = picture(lonely)
+        assert "nobody subscribes to this" in drawn and "nobody here receives this" in drawn, picture
+
+
+@pytest.mark.parametrize(("source", "key"), [("others", "user_id"), ("users", "account_id")])
+def test_another_source_or_key_is_a_dispute(source: str, key: str) -> None:
+    sent = publishes("users.registered", "m", headers=event_headers("users", "user_id"))
+    same = subscribes("users.registered", "m", headers=event_headers("users", "user_id"))
+    assert disputes(sent, same) == []
+    received = subscribes("users.registered", "m", headers=event_headers(source, key))
+    assert disputes(sent, received) == ["its receiver expects another source or key"]
+
+
+def test_another_payload_of_an_event_is_a_dispute() -> None:
+    received = subscribes("users.registered", "m", payload={"type": "string"})
+    assert disputes(publishes("users.registered", "m"), received) == ["its receiver describes another payload"]
+
+
 # ---- the forms ----------------------------------------------------------------------------------------------------
 
 
@@ -273,7 +364,7 @@ NASTY = st.one_of(
 )
 LABEL = r'"(?:[^\W_]|[ ,…↩✔✖▶○⚠⊘._-]|#\d+;|<br/>)*"'
 STATEMENT = re.compile(
-    rf"s\d+\[{LABEL}\]|c\d+\({LABEL}\)|s\d+ --- c\d+|c\d+ --> s\d+"
+    rf"s\d+\[{LABEL}\]|c\d+\({LABEL}\)|s\d+ (---|-\.-) c\d+|c\d+ (-->|-\.->) s\d+"
     r"|acc(?:Title|Descr): [\w.,:-][\w .,:-]*|classDef \w+ [\w#:,. -]+|class [\w,]+ \w+"
 )
 
@@ -298,6 +389,12 @@ def systems(draw: st.DrawFn) -> list[Document]:
     exchanges: list[list[Exchange]] = [[] for _ in range(count)]
     for sender, receiver in draw(st.lists(st.tuples(someone, someone), max_size=14)):
         name, queue = draw(NASTY), draw(NASTY)
+        if draw(st.booleans()):
+            if sender is not None:
+                exchanges[sender].append(publishes(name, draw(st.sampled_from([queue, None]))))
+            if receiver is not None:
+                exchanges[receiver].append(subscribes(name, queue))
+            continue
         if sender is not None:
             exchanges[sender].append(sends(name, queue, draw(st.one_of(st.none(), NASTY)), title=draw(NASTY)))
         if receiver is not None:

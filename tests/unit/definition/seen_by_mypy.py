@@ -1,6 +1,7 @@
 """Sagas and handlers as a type checker sees them: it refuses exactly the lines that say so. Nothing here is run."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, assert_type
 
 from sagas_framework import (
@@ -25,6 +26,7 @@ from sagas_framework import (
     send,
     when,
 )
+from sagas_framework.process_managers.manager import EventSourcedProcessManager, ProcessManager, applies
 
 
 @dataclass(frozen=True)
@@ -253,3 +255,34 @@ def wrong() -> None:
     begun.step("d").local(release).with_compensation(reject, ask)  # type: ignore[arg-type]
     begun.add(SyncStep("e", weigh))  # type: ignore[arg-type]
     begun.choice().if_then(is_heavy, any_order)  # type: ignore[arg-type]
+
+
+# ---- process managers --------------------------------------------------------------------------------------------
+
+
+class Plain(ProcessManager[Order]):
+    commands = (create, reject)
+
+    @handles(Ticket, starts="always")
+    def right(self, event: Ticket) -> None:
+        assert_type(self.state, Order)
+        self.keys.set("number", event.number)
+        self.send(create, Ask(1))
+        self.send_later(reject, Reject(1), delay=timedelta(days=1))
+
+    @handles(Ticket, starts="sometimes")  # type: ignore[call-overload, untyped-decorator]
+    def wrong(self, event: Ticket) -> None:
+        self.send(create, Reject(1))  # type: ignore[misc]
+        self.send_later(reject, Ask(1), delay=timedelta(days=1))  # type: ignore[misc]
+        self.keys.set("number", 1.5)  # type: ignore[arg-type]
+        self.state.weight = 1  # type: ignore[attr-defined]
+        self.record(Ticket(1))  # type: ignore[attr-defined]
+
+
+class Stream(EventSourcedProcessManager[Order]):
+    @applies(Ticket)
+    def right(self, ticket: Ticket) -> None:
+        self.state.number = ticket.number
+
+    @applies(Ticket)  # type: ignore[arg-type]
+    def wrong(self, ask: Ask) -> None: ...

@@ -120,6 +120,26 @@ def test_a_failure_reads_as_the_seed_prints_it() -> None:
     ]
 
 
+def test_a_process_manager_s_trace_tells_the_events_and_what_each_has_led_to() -> None:
+    registered = event("event_handled", "begin", event="users.user_registered", aggregate="user_id=17", number=1)
+    verified = event("event_handled", "note", event="users.user_verified", aggregate="user_id=17", number=2)
+    mail = event("command_sent", "begin", command="mails.send_mail", message_id="m")
+    later = event("command_sent", "begin", command="users.expire_verification", message_id="n", due_at=86400.0)
+    completed = event("event_published", "note", event="users.registration_completed", aggregate="user_id=17")
+    assert trace("ended", BEGUN, registered, mail, later, verified, completed, event("ended", "note")) == [
+        "❗️ begin saga",
+        "",
+        "❗️ user registered (user_id=17)",
+        "✔️ send mail (sent)",
+        "✔️ expire verification (to be sent at 1970-01-02 00:00:00 UTC)",
+        "",
+        "❗️ user verified (user_id=17)",
+        "✔️ registration completed (published)",
+        "",
+        "✔️ end saga",
+    ]
+
+
 def test_siblings_that_finish_after_the_failure_come_before_the_turning() -> None:
     lines = trace("failed", BEGUN, *PLANE, *HOTEL_REFUSES, *TICKETS, *PLANE_UNDONE, event("failed"))
     assert lines[2:7] == [

@@ -46,7 +46,11 @@ class ServiceBox:
 
     @property
     def _told_height(self) -> float:
-        return ROW_HEIGHT * (len(self._names) + 1) - 3
+        return ROW_HEIGHT * (len(self._names) + len(self._roles)) - 3
+
+    @property
+    def _roles(self) -> list[str]:
+        return in_lines(self.service.role, FACT_SIZE, _SERVICE_NAME_WIDTH, 2)
 
     def draw(self, left: float, top: float) -> Lines:
         service, names = self.service, self._names
@@ -59,7 +63,9 @@ class ServiceBox:
         for name in names:
             yield text(name, INSET + 22, y, "name")
             y += ROW_HEIGHT
-        yield text(cut(service.role, FACT_SIZE, SERVICE_WIDTH - 2 * INSET - 22), INSET + 22, y, "fact")
+        for role in self._roles:
+            yield text(role, INSET + 22, y, "fact")
+            y += ROW_HEIGHT
         yield "</g>"
 
 
@@ -123,6 +129,10 @@ class Card:
         return self.flows[0].hole
 
     @property
+    def are_events(self) -> bool:
+        return self.flows[0].are_events
+
+    @property
     def width(self) -> float:
         """As much as it needs, within limits."""
         needed = max(row.width for row in self._rows()) + 2 * INSET
@@ -133,7 +143,8 @@ class Card:
         return sum(row.height for row in self._rows()) + INSET + (MARK_HEIGHT + 8 if self.hole else 0)
 
     def draw(self, left: float, top: float, width: float) -> Lines:
-        looks = looking("card", *(["hole"] if self.hole else ["disputed"] if self.disputed else []))
+        plain = ["events"] if self.are_events else []
+        looks = looking("card", *(["hole"] if self.hole else ["disputed"] if self.disputed else plain))
         yield f'<g{looks} transform="translate({left:g} {top:g})">{title(self._whole())}'
         yield f'<rect{looking("box")} width="{width:g}" height="{self.height:g}" rx="9"/>'
         y = INSET / 2
@@ -150,8 +161,8 @@ class Card:
         for number, flow in enumerate(self.flows):
             yield _Row(flow.queue, "pill", "queue", above=SECTION_GAP if number else 0)
             for message in flow.messages:
-                yield from _message(message)
-            for answers, is_one in dict.fromkeys((flow.answered(each), bool(each.replies)) for each in flow.messages):
+                yield from _message(message, "signal" if flow.are_events else "")
+            for answers, is_one in dict.fromkeys(map(flow.answer, flow.messages)):
                 yield _Row(answers, "fact", "undo" if is_one else "")
 
     def _whole(self) -> str:
@@ -164,8 +175,8 @@ class Card:
         return "\n".join(told)
 
 
-def _message(message: Message) -> Iterator[_Row]:
+def _message(message: Message, icon: str) -> Iterator[_Row]:
     service, dot, name = message.name.rpartition(".")
-    yield _Row(name, "message", lead=service + dot)
+    yield _Row(name, "message", icon, lead=service + dot)
     for dispute in message.disputes:
         yield _Row(dispute, "why", "warning")

@@ -12,7 +12,9 @@ from sagas_framework.drawing.mermaid import label, spoken
 _CLASSES = {
     "orchestrator": "fill:#e4eefb,stroke:#1456a8,color:#0d3566",
     "participant": "fill:#f4f4f2,stroke:#8b949c,color:#3a4148",
+    "subscriber": "fill:#eef6ee,stroke:#17693f,color:#123d27",
     "messages": "fill:#ffffff,stroke:#b7bdc3,color:#3a4148",
+    "events": "fill:#ffffff,stroke:#17693f,color:#3a4148,stroke-dasharray:6 4",
     "disputed": "fill:#ffffff,stroke:#a6261d,color:#3a4148",
     "hole": "fill:#fbe8e5,stroke:#a6261d,color:#5c1510,stroke-dasharray:4 3",
 }
@@ -31,22 +33,30 @@ def to_mermaid(documents: Sequence[Document]) -> str:
 def _lines(found: SystemMap) -> Iterator[str]:
     members: dict[str, list[str]] = {}
     for service in found.services:
-        members.setdefault("orchestrator" if service.sends else "participant", []).append(_node(service))
+        members.setdefault(_looks_of(service), []).append(_node(service))
         yield f"{_node(service)}[{label(service.title, service.role)}]"
-    for number, ((sender, receiver), flows) in enumerate(found.pairs.items()):
-        card, told = f"c{number}", [line for flow in flows for line in _told(flow)]
+    for number, flows in enumerate(found.pairs):
+        first, card, told = flows[0], f"c{number}", [line for flow in flows for line in _told(flow)]
         disputed = any(flow.disputed for flow in flows)
-        if hole := flows[0].hole:
-            told.append(f"⚠ {hole}")
-        members.setdefault("hole" if hole else "disputed" if disputed else "messages", []).append(card)
+        if first.hole:
+            told.append(f"⚠ {first.hole}")
+        plain = "events" if first.are_events else "messages"
+        members.setdefault("hole" if first.hole else "disputed" if disputed else plain, []).append(card)
+        out, on = ("-.-", "-.->") if first.are_events else ("---", "-->")
         yield f"{card}({label(*told)})"
-        if sender:
-            yield f"{_node(sender)} --- {card}"
-        if receiver:
-            yield f"{card} --> {_node(receiver)}"
+        if first.sender:
+            yield f"{_node(first.sender)} {out} {card}"
+        if first.receiver:
+            yield f"{card} {on} {_node(first.receiver)}"
     for name, nodes in members.items():
         yield f"classDef {name} {_CLASSES[name]}"
         yield f"class {','.join(nodes)} {name}"
+
+
+def _looks_of(service: Service) -> str:
+    if service.sends:
+        return "orchestrator"
+    return "subscriber" if service.handles and not service.receives else "participant"
 
 
 def _node(service: Service) -> str:
@@ -55,10 +65,13 @@ def _node(service: Service) -> str:
 
 def _told(flow: Flow) -> Iterator[str]:
     """In short lines: Mermaid breaks long ones."""
-    yield f"through {flow.queue}"
+    yield f"events through {flow.queue}" if flow.are_events else f"through {flow.queue}"
     for message in flow.messages:
         yield message.name
         yield from (f"⚠ {dispute}" for dispute in message.disputes)
+    if flow.are_events:
+        yield f"↩ {flow.answered(flow.messages[0])}"
+        return
     yield from dict.fromkeys(f"↩ {message.answers or 'no answer awaited'}" for message in flow.messages)
     if flow.reply_queue:
         yield f"↩ to {flow.reply_queue}"

@@ -8,7 +8,9 @@ from functools import cached_property
 
 NOBODY_RECEIVES = "nobody here receives this"
 NOBODY_SENDS = "nobody here sends this"
+NOBODY_SUBSCRIBES = "nobody subscribes to this"
 UNKNOWN_QUEUE = "a queue that is not named"
+NO_QUEUE = "no queue"
 
 
 @dataclass(frozen=True)
@@ -18,12 +20,26 @@ class Service:
     version: str
     sends: bool
     receives: bool
+    publishes: bool = False
+    handles: bool = False
 
     @property
     def role(self) -> str:
-        if self.sends:
-            return "orchestrator and participant" if self.receives else "orchestrator"
-        return "participant" if self.receives else "neither sends nor receives"
+        """The pattern's words: who sends commands because of events is a process manager."""
+        *others, last = self._roles or ["neither sends nor receives"]
+        return f"{', '.join(others)} and {last}" if others else last
+
+    @property
+    def _roles(self) -> list[str]:
+        managing = self.sends and self.handles
+        roles = {
+            "process manager": managing,
+            "orchestrator": self.sends and not managing,
+            "participant": self.receives,
+            "subscriber": self.handles and not managing,
+            "publisher": self.publishes,
+        }
+        return [role for role, is_one in roles.items() if is_one]
 
 
 @dataclass(frozen=True)
@@ -45,16 +61,20 @@ def in_short(reply: str, command: str) -> str:
 
 @dataclass(frozen=True)
 class Flow:
-    """The messages from one service to another through one queue, answered to one other. None: nobody we know of."""
+    """The messages from one service to another through one queue, answered to one other. None: nobody we know of.
+    `are_events`: they are answered with receipts."""
 
     sender: Service | None
     receiver: Service | None
     queue: str
     reply_queue: str  # empty: not awaited, or only the command says where
+    are_events: bool
     messages: tuple[Message, ...]
 
     @property
     def hole(self) -> str:
+        if self.are_events and self.queue == NO_QUEUE:
+            return NOBODY_SUBSCRIBES
         return NOBODY_RECEIVES if self.receiver is None else NOBODY_SENDS if self.sender is None else ""
 
     @property
@@ -66,14 +86,20 @@ class Flow:
         """From whom, and to whom."""
         return (
             self.sender.title if self.sender else f"({NOBODY_SENDS})",
-            self.receiver.title if self.receiver else f"({NOBODY_RECEIVES})",
+            self.receiver.title if self.receiver else f"({self.hole})",
         )
 
     def answered(self, message: Message) -> str:
         """Which replies there are, and where they go."""
+        return self.answer(message)[0]
+
+    def answer(self, message: Message) -> tuple[str, bool]:
+        """The same, and whether there is one."""
+        if self.are_events:
+            return ("receipts", True) if self.queue != NO_QUEUE else ("no receipts", False)
         if not message.replies:
-            return "no answer awaited"
-        return f"{message.answers} to {self.reply_queue}" if self.reply_queue else message.answers
+            return "no answer awaited", False
+        return f"{message.answers} to {self.reply_queue}" if self.reply_queue else message.answers, True
 
 
 @dataclass(frozen=True)
@@ -82,21 +108,28 @@ class SystemMap:
     flows: tuple[Flow, ...]
 
     @cached_property
-    def pairs(self) -> dict[tuple[Service | None, Service | None], list[Flow]]:
-        """All that goes from one service to one other, in the order in which they were found."""
-        pairs: dict[tuple[Service | None, Service | None], list[Flow]] = {}
+    def pairs(self) -> list[list[Flow]]:
+        """All that goes from one service to one other, in the order in which they were found; events apart from
+        commands, and what nobody subscribes to apart from what nobody here receives."""
+        pairs: dict[tuple[Service | None, Service | None, bool, str], list[Flow]] = {}
         for flow in self.flows:
-            pairs.setdefault((flow.sender, flow.receiver), []).append(flow)
-        return pairs
+            pairs.setdefault((flow.sender, flow.receiver, flow.are_events, flow.hole), []).append(flow)
+        return list(pairs.values())
+
+    @property
+    def has_events(self) -> bool:
+        return any(flow.are_events for flow in self.flows)
 
     @property
     def summary(self) -> str:
         messages = [(flow, message) for flow in self.flows for message in flow.messages]
-        unheard = [message for flow, message in messages if flow.receiver is None]
+        unheard = [message for flow, message in messages if flow.hole == NOBODY_RECEIVES]
+        unwanted = [message for flow, message in messages if flow.hole == NOBODY_SUBSCRIBES]
         unsaid = [message for flow, message in messages if flow.sender is None]
         disputed = [message for _, message in messages if message.disputes]
         troubles = [
             (unheard, "that nobody here receives"),
+            (unwanted, "that nobody subscribes to"),
             (unsaid, "that nobody here sends"),
             (disputed, "on which sender and receiver do not agree"),
         ]

@@ -48,7 +48,7 @@ class Plan:
 
 
 def plan(found: SystemMap) -> Plan:
-    pairs = [(*pair, Card(flows)) for pair, flows in found.pairs.items()]
+    pairs = [(flows[0].sender, flows[0].receiver, Card(flows)) for flows in found.pairs]
     services = [Spot(2 * level, SERVICE_GAP) for level in _levels(found, pairs)]
     cards = [
         (card, Spot(_column(sender, receiver, services), CARD_GAP, card.height)) for sender, receiver, card in pairs
@@ -84,7 +84,9 @@ def _levels(found: SystemMap, pairs: Sequence[tuple[Service | None, Service | No
         sent[ends[0], ends[-1]] = sent.get((ends[0], ends[-1]), 0.0) + card.height + CARD_GAP
     level = levels(len(found.services), sent)
     for service in found.services:
-        if not service.sends:  # and is sent nothing, perhaps: it stands with the participants all the same
+        if (
+            not service.sends and not service.publishes
+        ):  # and is sent nothing, perhaps: it stands with the participants all the same
             level[service.number] = max(level[service.number], 1)
     return two_sided(level, sent, MOST_HEIGHT)
 

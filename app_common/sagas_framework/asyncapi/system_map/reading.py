@@ -1,7 +1,8 @@
 """The map that some documents draw together.
 
 A sender and a receiver have found each other when the queue and the name of the message are the same. Where the answer
-goes only the sender's document says: the receiver's says that the command names it.
+goes only the sender's document says: the receiver's says that the command names it. Receipts are the answers to events,
+and no messages of their own here.
 """
 
 from __future__ import annotations
@@ -13,9 +14,19 @@ from typing import Any
 from sagas_framework.asyncapi.document import Document
 from sagas_framework.asyncapi.references import last_part, mapping, target_of
 from sagas_framework.asyncapi.schema_changes import Comparison
-from sagas_framework.asyncapi.system_map.model import UNKNOWN_QUEUE, Flow, Message, Service, SystemMap, in_short
+from sagas_framework.asyncapi.system_map.model import (
+    NO_QUEUE,
+    UNKNOWN_QUEUE,
+    Flow,
+    Message,
+    Service,
+    SystemMap,
+    in_short,
+)
 from sagas_framework.errors import ConfigurationError
 from sagas_framework.vocabulary.text import printable
+
+_EVENT, _RECEIPTS = "event", "receipts"
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,8 @@ class _End:
     name: str
     title: str
     payload: object
+    headers: object = None
+    is_event: bool = False
     reply_queue: str = ""
     replies: Mapping[str, object] = field(default_factory=dict)  # their payloads
 
@@ -36,10 +49,10 @@ def system_map(documents: Sequence[Document]) -> SystemMap:
     read = [_Reading(document, number) for number, document in enumerate(documents)]
     sent = [end for reading in read for end in reading.ends("send")]
     received = [end for reading in read for end in reading.ends("receive")]
-    flows: dict[tuple[Service | None, Service | None, str, str], dict[str, Message]] = {}
+    flows: dict[tuple[Service | None, Service | None, str, str, bool], dict[str, Message]] = {}
     for known, sender, receiver in _met(sent, received):
         ends = (sender.service if sender else None, receiver.service if receiver else None)
-        key = (*ends, known.queue, sender.reply_queue if sender else "")
+        key = (*ends, known.queue, sender.reply_queue if sender else "", known.is_event)
         disputes = tuple(_disputes(sender, receiver)) if sender and receiver else ()
         message = Message(known.name, known.title, tuple(known.replies), disputes)
         flows.setdefault(key, {}).setdefault(known.name, message)
@@ -74,6 +87,8 @@ def _disputes(sender: _End, receiver: _End) -> Iterator[str]:
 
     if differ(sender.payload, receiver.payload):
         yield "its receiver describes another payload"
+    if sender.is_event and differ(sender.headers, receiver.headers):
+        yield "its receiver expects another source or key"
     if not sender.replies:  # it does not wait for an answer, and may well be given one
         return
     for reply in dict.fromkeys([*sender.replies, *receiver.replies]):
@@ -92,18 +107,21 @@ class _Reading:
     def __init__(self, document: Document, number: int) -> None:
         self._document = document
         info = mapping(document.get("info"))
-        actions = {operation.get("action") for operation in self._operations()}
+        does = {(operation.get("action"), self._kind_of(operation)) for operation in self._operations()}
         self.service = Service(
             number,
             title=_text(info.get("title")) or f"service {number + 1}",
             version=_text(info.get("version")),
-            sends="send" in actions,
-            receives="receive" in actions,
+            sends=("send", "") in does,
+            receives=("receive", "") in does,
+            publishes=("send", _EVENT) in does,
+            handles=("receive", _EVENT) in does,
         )
 
     def ends(self, action: str) -> Iterator[_End]:
         for operation in self._operations():
-            if operation.get("action") != action:
+            kind = self._kind_of(operation)
+            if operation.get("action") != action or kind == _RECEIPTS:
                 continue
             reply = self._follow(operation.get("reply"))
             reply_channel = self._follow(reply.get("channel"))
@@ -113,13 +131,22 @@ class _Reading:
                 yield _End(
                     self.service,
                     self._document,
-                    queue=_text(channel.get("address")) or UNKNOWN_QUEUE,
+                    queue=_text(channel.get("address")) or (NO_QUEUE if kind == _EVENT else UNKNOWN_QUEUE),
                     name=name,
                     title=_text(message.get("title")),
                     payload=message.get("payload"),
+                    headers=message.get("headers"),
+                    is_event=kind == _EVENT,
                     reply_queue=_text(reply_channel.get("address")),
                     replies=replies,
                 )
+
+    def _kind_of(self, operation: dict[str, Any]) -> str:
+        """Whether it is about events or their receipts, as the tags of its messages say; otherwise empty."""
+        messages = self._messages(operation, self._follow(operation.get("channel")))
+        tags = [tag for _, message in messages if isinstance(message.get("tags"), list) for tag in message["tags"]]
+        names = {name for tag in tags if isinstance(name := self._follow(tag).get("name"), str)}
+        return next((kind for kind in (_EVENT, _RECEIPTS) if kind in names), "")
 
     def _operations(self) -> list[dict[str, Any]]:
         return [self._follow(entry) for entry in mapping(self._document.get("operations")).values()]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from sagas_framework.asyncapi.document import Document
+from sagas_framework.asyncapi.system_map.cards import Card
 from sagas_framework.asyncapi.system_map.columns import Spot
 from sagas_framework.asyncapi.system_map.plan import PORT, Line, Plan, plan
 from sagas_framework.asyncapi.system_map.reading import system_map
@@ -16,6 +17,7 @@ from sagas_framework.drawing.text import width_of
 MARGIN = 20
 APART = 5  # a command's line is so much above the middle, its answer's so much below
 LEGEND = (("", "commands, through the queue above them"), ("reply", "their answers"))
+LEGEND_OF_EVENTS = ("event", "events; receipts come back")
 HEAD_HEIGHT = 34
 LEGEND_HEIGHT = 40
 SAMPLE_WIDTH = 44
@@ -24,6 +26,10 @@ MAP_STYLE = """
 .sd-service .sd-box { stroke-width: 1.5; fill: var(--sd-soft, var(--sd-surface)); }
 .sd-card .sd-box { stroke: var(--sd-frame-line); }
 .sd-hole .sd-box { stroke: var(--sd-alert-soft); stroke-dasharray: 5 4; }
+.sd-events .sd-box { stroke: var(--sd-good); }
+.sd-events .sd-message .sd-icon { stroke: var(--sd-good); }
+.sd-edge.sd-event { stroke: var(--sd-good); stroke-dasharray: 9 5; }
+.sd-head.sd-event { fill: var(--sd-good); }
 .sd-disputed .sd-box, .sd-edge.sd-disputed { stroke: var(--sd-bad); }
 .sd-head.sd-disputed { fill: var(--sd-bad); }
 .sd-why .sd-icon { stroke: var(--sd-bad); }
@@ -38,18 +44,20 @@ text.sd-pill { font-size: 11px; font-weight: 600; fill: var(--sd-quiet); }
 def to_svg(documents: Sequence[Document]) -> str:
     """A file that stands alone, for light and dark."""
     found = system_map(documents)
-    drawing = _Drawing(plan(found), found.summary)
+    legend = (*LEGEND, LEGEND_OF_EVENTS) if found.has_events else LEGEND
+    drawing = _Drawing(plan(found), found.summary, legend)
     words = " ".join(found.sentences())
     return picture("The services and their messages", words, drawing.size, drawing.draw(), STYLE + MAP_STYLE)
 
 
 class _Drawing:
-    def __init__(self, whole: Plan, summary: str) -> None:
+    def __init__(self, whole: Plan, summary: str, legend: Sequence[tuple[str, str]]) -> None:
         self._plan = whole
+        self._told_below = legend
         self._summary = summary
         self._top = MARGIN + HEAD_HEIGHT
-        legend = sum(_legend_width(words) for _, words in LEGEND)
-        width = max(whole.width, legend, width_of(summary, FACT_SIZE))
+        below = sum(_legend_width(words) for _, words in legend)
+        width = max(whole.width, below, width_of(summary, FACT_SIZE))
         self.size = (width + 2 * MARGIN, self._top + whole.height + LEGEND_HEIGHT + MARGIN)
 
     def draw(self) -> Lines:
@@ -68,7 +76,7 @@ class _Drawing:
     def _line(self, each: Line) -> Lines:
         """The command's, and beside it its answer's."""
         shift = APART if each.card.answered else 0.0
-        yield from self._way(each, -shift, points=each.to_receiver, looks="disputed" if each.card.disputed else "")
+        yield from self._way(each, -shift, points=each.to_receiver, looks=_looks_of(each.card))
         if each.card.answered:
             yield from self._way(each, shift, points=not each.to_receiver, looks="reply")
 
@@ -104,11 +112,15 @@ class _Drawing:
 
     def _legend(self) -> Lines:
         left, y = float(MARGIN), self.size[1] - MARGIN
-        for looks, words in LEGEND:
+        for looks, words in self._told_below:
             yield line(f"M{left:g} {y - 4:g}h{SAMPLE_WIDTH - ARROW_LENGTH}", looks)
             yield _head(left + SAMPLE_WIDTH - ARROW_LENGTH, y - 4, 1, looks)
             yield text(words, left + SAMPLE_WIDTH + 10, y, "fact")
             left += _legend_width(words)
+
+
+def _looks_of(card: Card) -> str:
+    return " ".join((["event"] if card.are_events else []) + (["disputed"] if card.disputed else []))
 
 
 def _head(x: float, y: float, direction: int, looks: str) -> str:

@@ -11,7 +11,8 @@ from sagas_framework.vocabulary.text import printable_line
 
 
 def to_text(documents: Sequence[Document]) -> str:
-    """A table for each pair of services: the messages, their replies and titles. All have the same columns."""
+    """A table for each pair of services: the messages, their replies and titles. All have the same columns. Arrows of
+    events are dotted."""
     found = system_map(documents)
     tables = [(flow, [tuple(map(printable_line, row)) for row in _rows(flow)]) for flow in found.flows]
     columns = list(zip(*(row for _, rows in tables for row in rows), strict=True))
@@ -24,6 +25,10 @@ def to_text(documents: Sequence[Document]) -> str:
 
 
 def _heading(flow: Flow) -> Iterator[str]:
+    if flow.are_events:
+        yield " ..> ".join(flow.ends)
+        yield f"  events through {flow.queue}"
+        return
     yield " -> ".join(flow.ends)
     answered = f", answered to {flow.reply_queue}" if flow.reply_queue else ""
     yield f"  through {flow.queue}{answered}"
@@ -31,6 +36,7 @@ def _heading(flow: Flow) -> Iterator[str]:
 
 def _rows(flow: Flow) -> Iterator[tuple[str, str, str]]:
     for message in flow.messages:
-        yield f"    {message.name}", message.answers or "no answer", message.title
+        answers = flow.answered(message) if flow.are_events else message.answers or "no answer"
+        yield f"    {message.name}", answers, message.title
         for dispute in message.disputes:
             yield f"    ⚠ {dispute}", "", ""

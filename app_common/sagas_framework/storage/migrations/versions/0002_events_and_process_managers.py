@@ -1,5 +1,7 @@
 """Events and process managers"""
 
+from typing import Literal
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -14,7 +16,10 @@ _WAKES = sa.text("wake_at IS NOT NULL")
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("saga_outbox", schema=None) as batch_op:
+    # SQLite has to write the table anew, so that an operator's number never comes to mean another message.
+    anew: Literal["always", "never"] = "always" if op.get_context().dialect.name == "sqlite" else "never"
+    numbered = {"sqlite_autoincrement": True}
+    with op.batch_alter_table("saga_outbox", schema=None, recreate=anew, table_kwargs=numbered) as batch_op:
         batch_op.add_column(sa.Column("message_id", sa.String(length=255), nullable=True))
         batch_op.add_column(sa.Column("awaited", sa.Boolean(), nullable=False, server_default=sa.false()))
         batch_op.add_column(sa.Column("due_at", sa.DateTime(timezone=True), nullable=True))

@@ -1,0 +1,1 @@
+"""Sends mails, and says when one has come back."""

@@ -1,0 +1,1 @@
+"""What follows from what happens to users: no tables of its own, three process managers."""
