@@ -16,7 +16,7 @@ from sagas_framework.transport.wire import command_message
 from sagas_framework.vocabulary.correlation import Correlation
 from sagas_framework.vocabulary.identity import Direction, message_id
 from tests.support import databases
-from tests.support.bank.handlers_of_bank import MOVE, QUEUE, Move
+from tests.support.bank.handlers_of_bank import MOVE, QUEUE
 from tests.support.events import Moved, rows
 from tests.support.sagas import app_metadata, orders
 from tests.support.workers import Workers
