@@ -3,11 +3,14 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event, text
 
+from sagas_framework.storage import event_inbox as event_inbox_rows
+from sagas_framework.storage import outbox
 from sagas_framework.storage.schema import event_inbox
 from tests.support.events import Bank, Ledger, Moved, changed, rows, sent_by_bank
 from tests.support.orchestration import delivery_of
@@ -118,6 +121,18 @@ def test_looking_for_what_is_due_walks_along_the_index_of_the_due_ones(full: Eng
     assert "ix_saga_outbox_due_at" in due
     (wakes,) = [plan for statement, plan in plans if "saga_event_inbox" in statement]
     assert "ix_saga_event_inbox_wake_at" in wakes
+
+
+def test_of_many_that_are_due_the_first_are_taken_without_sorting_the_rest(full: Engine) -> None:
+    moment = datetime(3000, 1, 1, tzinfo=UTC).timestamp()
+    with explaining(full) as plans, full.begin() as connection:
+        assert len(outbox.take_due(connection, moment, 100)) == 100
+    with explaining(full) as of_inbox, full.begin() as connection:
+        event_inbox_rows.due(connection, "ledger.events", moment, 100)
+    ((_, plan),) = plans
+    assert "ix_saga_outbox_due_at" in plan and "Sort" not in plan and "TEMP B-TREE" not in plan
+    ((_, plan),) = of_inbox
+    assert "ix_saga_event_inbox_wake_at" in plan
 
 
 def test_receipts_find_their_rows_by_the_id_of_the_message(full: Engine) -> None:
