@@ -9,7 +9,8 @@ from sqlalchemy import Engine, insert, select
 from sagas_framework import AsyncStep, Command, Event, Failure, Refusal, Saga, SagaBuilder, StepContext, SyncStep
 from sagas_framework.definition.retry import RetryPolicy
 from sagas_framework.delivery.relay import OutboxRelay
-from sagas_framework.events.inbox import DueEvents, EventBatches
+from sagas_framework.events.due import DueEvents
+from sagas_framework.events.inbox import EventBatches
 from sagas_framework.events.intake import Intake
 from sagas_framework.orchestrator.on_events import EventStart, SagaStarter
 from sagas_framework.storage.schema import event_inbox, history, instances, outbox

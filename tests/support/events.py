@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 
 from sagas_framework import Event, EventContext, RetryPolicy, handles
 from sagas_framework.delivery.relay import OutboxRelay
+from sagas_framework.events.due import DueEvents
 from sagas_framework.events.handlers import PlainHandler
-from sagas_framework.events.inbox import DueEvents, EventBatches
+from sagas_framework.events.inbox import EventBatches
 from sagas_framework.events.intake import Intake
 from sagas_framework.events.marks import bindings_of
 from sagas_framework.events.publishing import Announcer

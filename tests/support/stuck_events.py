@@ -10,8 +10,9 @@ from sqlalchemy import Column, Engine, Integer, MetaData, Table, insert, select
 
 from sagas_framework import Broker, Command, Event, EventContext, Failure, Participant, RetryPolicy, Subscriber, handles
 from sagas_framework.delivery.relay import OutboxRelay
+from sagas_framework.events.due import DueEvents
 from sagas_framework.events.handlers import PlainHandler
-from sagas_framework.events.inbox import DueEvents, EventBatches
+from sagas_framework.events.inbox import EventBatches
 from sagas_framework.events.intake import Intake
 from sagas_framework.events.marks import bindings_of
 from sagas_framework.events.outbound import Outbound

@@ -9,7 +9,7 @@ import click
 from sagas_framework.cli import output
 from sagas_framework.cli.arguments import reason_option
 from sagas_framework.cli.target import app_option, target
-from sagas_framework.events.inbox import KILLS_ITS_WORKER
+from sagas_framework.events.incoming import KILLS_ITS_WORKER
 from sagas_framework.operations import Events, Kind, Outgoing, Standing, WaitingEvent
 from sagas_framework.operations.words import clock, times
 from sagas_framework.vocabulary.text import printable

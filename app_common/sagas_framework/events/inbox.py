@@ -13,22 +13,16 @@ from sqlalchemy import Engine
 from sagas_framework.delivery.batches import Batches
 from sagas_framework.delivery.suspects import POISON
 from sagas_framework.errors import PublishFailed
-from sagas_framework.events.incoming import Incoming, incoming_of
+from sagas_framework.events.incoming import KILLER, Incoming, incoming_of
 from sagas_framework.events.intake import Intake
-from sagas_framework.storage import event_inbox, keeping
-from sagas_framework.storage.database import reading
+from sagas_framework.storage import keeping
 from sagas_framework.storage.keeping import Kept
 from sagas_framework.transport.delivery import Delivery
 from sagas_framework.transport.publisher import Publisher
 from sagas_framework.transport.wire import OutgoingMessage, receipts_message
-from sagas_framework.vocabulary.command import Failure
 from sagas_framework.vocabulary.names import receipts_queue_name
 
 logger = logging.getLogger(__name__)
-
-KILLS_ITS_WORKER = "EventKillsItsWorker"
-IDLE_SECONDS = 0.2
-DUE_LIMIT = 100
 
 
 @dataclass
@@ -49,9 +43,8 @@ class EventBatches(Batches):
 
     def apply(self, deliveries: Sequence[Delivery], poison: Sequence[Delivery]) -> TakenIn:
         now = time.time()
-        killer = Failure(KILLS_ITS_WORKER, POISON)
         read = [(delivery, incoming_of(delivery, self._intake.subscriber)) for delivery in deliveries]
-        read += [(delivery, incoming_of(delivery, self._intake.subscriber, killer)) for delivery in poison]
+        read += [(delivery, incoming_of(delivery, self._intake.subscriber, KILLER)) for delivery in poison]
         for delivery in poison:
             logger.warning("event %s %s waits for the operator: %s", delivery.task, delivery.message_id, POISON)
         self._set_aside([one for _, one in read if isinstance(one, Kept)], now)
@@ -86,21 +79,3 @@ class EventBatches(Batches):
                 keeping.keep(connection, kept, now)
             for one in kept:
                 logger.warning("kept for the operator: %s %s: %s", one.task, one.message_id, one.reason)
-
-
-class DueEvents:
-    """A chore of the delivery thread: tries again what is due, and goes on with what waited behind it."""
-
-    def __init__(self, engine: Engine, publisher: Publisher, intake: Intake) -> None:
-        self._engine = engine
-        self._publisher = publisher
-        self._intake = intake
-
-    def __call__(self) -> float:
-        now = time.time()
-        with reading(self._engine) as connection:
-            due = event_inbox.due(connection, self._intake.subscriber, now, DUE_LIMIT)
-        if not due:
-            return IDLE_SECONDS
-        self._publisher.publish(self._intake.go_on(due, now))
-        return 0.0

@@ -8,12 +8,16 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from sagas_framework.delivery.kept import kept_of
+from sagas_framework.delivery.suspects import POISON
 from sagas_framework.storage.keeping import Kept
 from sagas_framework.storage.outbox import StreamKey
 from sagas_framework.transport.delivery import Delivery
 from sagas_framework.transport.wire import Unreadable, read_arguments
 from sagas_framework.vocabulary.command import MAX_NAME_CHARACTERS, Failure
 from sagas_framework.vocabulary.occurrence import EventHeader
+
+KILLS_ITS_WORKER = "EventKillsItsWorker"
+KILLER = Failure(KILLS_ITS_WORKER, POISON)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ more with a savepoint round each event, and still one commit.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Engine
@@ -21,7 +21,7 @@ from sagas_framework.events.outbound import Outbound
 from sagas_framework.events.streams import OpenStream, turns
 from sagas_framework.storage import event_inbox
 from sagas_framework.storage.database import LentSession, check_deferred_constraints, lent_session
-from sagas_framework.storage.event_inbox import Stream
+from sagas_framework.storage.event_inbox import Claimed, Stream
 from sagas_framework.storage.outbox import StreamKey
 from sagas_framework.storage.weather import is_bad_weather
 from sagas_framework.transport.wire import OutgoingMessage
@@ -31,6 +31,7 @@ from sagas_framework.vocabulary.event import AnyEvent
 logger = logging.getLogger(__name__)
 
 Turns = Iterable[tuple[OpenStream, Incoming]]
+Opened = Callable[[Connection], dict[StreamKey, OpenStream]]
 
 MOST_READ_AT_ONCE = 200
 """So many stored events of one stream are handled in one transaction; the rest in the next ones."""
@@ -56,28 +57,34 @@ class Intake:
 
     def take_in(self, arrived: Sequence[Incoming], now: float) -> list[OutgoingMessage]:
         """Handles or stores all of them; gives what is to be sent now that it is committed."""
-        return self._carefully_if_need_be(arrived, dict.fromkeys(one.stream for one in arrived), now)
 
-    def go_on(self, streams: Sequence[StreamKey], now: float) -> list[OutgoingMessage]:
-        """Handles what is stored of these streams and can be handled by now."""
-        return self._carefully_if_need_be((), streams, now)
+        def opened(connection: Connection) -> dict[StreamKey, OpenStream]:
+            return _open_streams(connection, arrived, now)
 
-    def _carefully_if_need_be(
-        self, arrived: Sequence[Incoming], keys: Iterable[StreamKey], now: float
-    ) -> list[OutgoingMessage]:
+        return self._carefully_if_need_be(opened, arrived, now)
+
+    def go_on(self, claimed: Sequence[Claimed], now: float, *, followers: bool = True) -> list[OutgoingMessage]:
+        """Handles these stored events and, with its `followers`, what can be handled behind each."""
+
+        def opened(connection: Connection) -> dict[StreamKey, OpenStream]:
+            return _reopen_streams(connection, claimed, MOST_READ_AT_ONCE if followers else 1)
+
+        return self._carefully_if_need_be(opened, (), now)
+
+    def _carefully_if_need_be(self, opened: Opened, arrived: Sequence[Incoming], now: float) -> list[OutgoingMessage]:
         try:
-            return self._transaction(arrived, keys, now, careful=False)
+            return self._transaction(opened, arrived, now, careful=False)
         except Exception as error:
             if is_bad_weather(error):
                 raise
             logger.warning("a batch of events is run again with savepoints: %r", error)
-        return self._transaction(arrived, keys, now, careful=True)
+        return self._transaction(opened, arrived, now, careful=True)
 
     def _transaction(
-        self, arrived: Sequence[Incoming], keys: Iterable[StreamKey], now: float, *, careful: bool
+        self, opened: Opened, arrived: Sequence[Incoming], now: float, *, careful: bool
     ) -> list[OutgoingMessage]:
         with self._engine.begin() as connection, lent_session(connection) as session:
-            streams = _open_streams(connection, keys, arrived, now)
+            streams = opened(connection)
             work = _Work(connection, session, self._consumers, self._publishes, now)
             handle = self._one_by_one if careful else self._all_at_once
             outbound = handle(turns(streams, arrived, now), work)
@@ -184,11 +191,9 @@ class _Work:
 # ---- the streams, from the database and back -------------------------------------------------------------------------
 
 
-def _open_streams(
-    connection: Connection, keys: Iterable[StreamKey], arrived: Sequence[Incoming], now: float
-) -> dict[StreamKey, OpenStream]:
-    """With what is stored of them, as far as it may be handled now."""
-    locked = event_inbox.lock_streams(connection, keys)
+def _open_streams(connection: Connection, arrived: Sequence[Incoming], now: float) -> dict[StreamKey, OpenStream]:
+    """Those in which something has arrived, with what is stored of them, as far as it may be handled now."""
+    locked = event_inbox.lock_streams(connection, {one.stream for one in arrived})
     streams = {key: OpenStream(key, locked[key].handled) for key in locked}
     comes = {(one.stream, one.number) for one in arrived}
     for key, stream in streams.items():
@@ -200,11 +205,21 @@ def _open_streams(
     return streams
 
 
-def _read(connection: Connection, stream: OpenStream, limit: int) -> None:
+def _reopen_streams(connection: Connection, claimed: Sequence[Claimed], limit: int) -> dict[StreamKey, OpenStream]:
+    """Those in which stored events were claimed; whoever claims one may handle it now."""
+    locked = event_inbox.lock_streams(connection, {one.key for one in claimed})
+    streams = {key: OpenStream(key, locked[key].handled) for key in locked}
+    for stream in streams.values():
+        _read(connection, stream, limit, ready={one.id for one in claimed})
+    return streams
+
+
+def _read(connection: Connection, stream: OpenStream, limit: int, ready: Collection[int] = ()) -> None:
     rows = event_inbox.waiting(connection, stream.key, limit)
     stream.read_up_to = rows[-1]["number"] if len(rows) == limit else None
     for row in rows:
-        stream.add(incoming_of_row(row))
+        incoming = incoming_of_row(row)
+        stream.add(replace(incoming, wake_at=None) if row["id"] in ready else incoming)
 
 
 def _write(connection: Connection, streams: Mapping[StreamKey, OpenStream], now: float) -> None:
@@ -214,7 +229,7 @@ def _write(connection: Connection, streams: Mapping[StreamKey, OpenStream], now:
         failed = stream.failed
         if failed is not None and failed.row_id is not None:
             assert failed.problem is not None
-            changes = {"attempts": failed.attempts, "parked": failed.parked, "wake_at": failed.wake_at}
+            changes = {"attempts": failed.attempts, "parked": failed.parked, "wake_at": failed.wake_at, "begun": 0}
             event_inbox.change(connection, failed.row_id, failure=failed.problem.to_json(), **changes)
         elif stream.moved and stream.read_up_to is not None:
             event_inbox.wake(connection, stream.key, stream.handled + 1, now)
@@ -235,6 +250,7 @@ def _row(incoming: Incoming, now: float) -> dict[str, object]:
         "message_id": incoming.message_id,
         "payload": incoming.payload,
         "attempts": incoming.attempts,
+        "begun": 0,
         "failure": incoming.problem.to_json() if incoming.problem else None,
         "parked": incoming.parked,
         "wake_at": incoming.wake_at,

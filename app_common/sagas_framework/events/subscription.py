@@ -11,7 +11,8 @@ from sqlalchemy import Engine
 from sagas_framework.definition.retry import RetryPolicy
 from sagas_framework.errors import ConfigurationError
 from sagas_framework.events.consumer import Consumer
-from sagas_framework.events.inbox import DueEvents, EventBatches
+from sagas_framework.events.due import DueEvents
+from sagas_framework.events.inbox import EventBatches
 from sagas_framework.events.incoming import Incoming, incoming_of
 from sagas_framework.events.intake import Intake
 from sagas_framework.transport.celery_app import Broker

@@ -77,7 +77,7 @@ class Events:
         """Tries it again at once and forgives what failed before; those that it holds back follow by themselves."""
         with self._engine.begin() as connection:
             held = self._hold(connection, number, "replay")
-            event_inbox.change(connection, number, parked=False, attempts=0, wake_at=time.time())
+            event_inbox.change(connection, number, parked=False, attempts=0, begun=0, wake_at=time.time())
         _note_event("event_replayed", held.event, reason)
         return held.event
 

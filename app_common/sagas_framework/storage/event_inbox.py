@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, select, update
+from sqlalchemy import Connection, RowMapping, Select, and_, bindparam, delete, select, update
 
 from sagas_framework.storage import many
 from sagas_framework.storage.dialects import upsert
@@ -63,18 +63,52 @@ def wake(connection: Connection, key: StreamKey, number: int, now: float) -> Non
     connection.execute(update(event_inbox).where(*_is(key), *ready).values(wake_at=now))
 
 
-def due(connection: Connection, subscriber: str, now: float, limit: int) -> list[StreamKey]:
-    """The streams in which an event's time has come and it is its turn, that which waits longest first."""
+class Claimed(NamedTuple):
+    """An event that this worker alone takes up now. `begun`: how often that came to no end before."""
+
+    id: int
+    key: StreamKey
+    begun: int
+
+
+def any_due(connection: Connection, subscriber: str, now: float) -> bool:
+    return connection.scalar(_due(subscriber).limit(1), {"now": now}) is not None
+
+
+def claim_due(connection: Connection, subscriber: str, now: float, until: float, limit: int) -> list[Claimed]:
+    """The events whose time has come and whose turn it is, those that wait longest first. Nobody else takes them up
+    `until` then."""
+    chosen = _due(subscriber).limit(limit).with_for_update(of=event_inbox, skip_locked=True)
+    rows = map(tuple, connection.execute(chosen, {"now": now}))
+    claimed = [Claimed(row_id, StreamKey(*key), begun) for row_id, begun, *key in rows]
+    if claimed:
+        taken = update(event_inbox).where(event_inbox.c.id.in_([one.id for one in claimed]))
+        connection.execute(taken.values(wake_at=until))
+    return claimed
+
+
+def begin(connection: Connection, ids: Sequence[int]) -> None:
+    """They are taken up now; should the worker die over one, it has been counted."""
+    taken_up = update(event_inbox).where(event_inbox.c.id.in_(list(ids)))
+    connection.execute(taken_up.values(begun=event_inbox.c.begun + 1))
+
+
+def release(connection: Connection, ids: Sequence[int], wake_at: float) -> None:
+    """What was begun has come to an end without being handled, and its worker is alive."""
     event = event_inbox.c
-    statement = (
-        select(*(event[name] for name in _KEY))
+    released = update(event_inbox).where(event.id.in_(list(ids)), event.begun > 0)
+    connection.execute(released.values(wake_at=wake_at, begun=event.begun - 1))
+
+
+def _due(subscriber: str) -> Select[Any]:
+    event = event_inbox.c
+    return (
+        select(event.id, event.begun, *(event[name] for name in _KEY))
         .join(event_streams, and_(*(event_streams.c[name] == event[name] for name in _KEY)))
         .where(event.subscriber == subscriber, event.wake_at <= bindparam("now", type_=event.wake_at.type))
         .where(event.number == event_streams.c.handled + 1)  # whatever else was woken waits for its turn as well
         .order_by(event.wake_at)
-        .limit(limit)
     )
-    return [StreamKey(*row) for row in connection.execute(statement, {"now": now})]
 
 
 def _is(key: StreamKey) -> list[Any]:

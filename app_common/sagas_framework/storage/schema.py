@@ -170,6 +170,7 @@ event_inbox = Table(
     Column("message_id", String(255), nullable=False),
     Column("payload", _json(none_as_null=False), nullable=False),  # whatever came, null as well
     Column("attempts", Integer, nullable=False),
+    Column("begun", Integer, nullable=False),  # how often it was taken up again and came to no end
     Column("failure", _json()),
     Column("parked", Boolean, nullable=False),  # it waits for the operator
     Column("wake_at", Moment),  # when it is tried (again); none: it waits for another one, or for the operator

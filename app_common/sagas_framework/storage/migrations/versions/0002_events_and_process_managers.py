@@ -59,6 +59,7 @@ def upgrade() -> None:
         sa.Column("message_id", sa.String(length=255), nullable=False),
         sa.Column("payload", _JSON, nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("begun", sa.Integer(), nullable=False),
         sa.Column("failure", _JSON, nullable=True),
         sa.Column("parked", sa.Boolean(), nullable=False),
         sa.Column("wake_at", sa.DateTime(timezone=True), nullable=True),
