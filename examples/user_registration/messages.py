@@ -21,7 +21,7 @@ class UserRegistered:
 
 
 @dataclass(frozen=True)
-class EmailChanged:
+class EmailCorrected:
     user_id: str
     email: str
 
@@ -65,14 +65,14 @@ user_registered = Event(
     title="User registered",
     summary="Somebody wants to be a user, and has until then to verify the address.",
 )
-email_changed = Event(
-    "user_service.email_changed",
+email_corrected = Event(
+    "user_service.email_corrected",
     source="user_service",
-    payload=EmailChanged,
+    payload=EmailCorrected,
     key="user_id",
     subscribers=[REGISTRATION_QUEUE],
-    title="E-mail changed",
-    summary="The user has another address, which is not verified yet.",
+    title="E-mail corrected",
+    summary="The user has another address, and it was not verified before.",
 )
 user_verified = Event(
     "user_service.user_verified",

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from examples.user_registration.mail_service.bounces import report_bounce
 from examples.user_registration.mail_service.models import SentMail
 from examples.user_registration.mail_service.worker import participant as mail_service
-from examples.user_registration.user_service.accounts import change_email, change_terms, invite, register, verify
+from examples.user_registration.user_service.accounts import change_terms, correct_email, invite, register, verify
 from examples.user_registration.user_service.models import REGISTERED, User
 from examples.user_registration.user_service.worker import participant as user_service
 from sagas_framework import Participant, reading_session
@@ -83,7 +83,7 @@ def carol_comes_and_dave_cannot_be_reached(mailboxes: Mailboxes) -> None:
     verify(carol)
     mailboxes.print_new(2)
     print("Dave corrects his address, with another slip")
-    change_email(dave, "dave@exampel.org")
+    correct_email(dave, "dave@exampel.org")
     mailboxes.print_new(1)
     print("What was sent to dave@exmaple.org comes back")
     report_bounce("dave@exmaple.org")

@@ -7,6 +7,8 @@ from local_stack.plan import CHECKOUT
 
 README = (CHECKOUT / "README.md").read_text()
 SOURCES = [
+    CHECKOUT / "examples" / "user_registration" / "messages.py",
+    CHECKOUT / "examples" / "user_registration" / "registration" / "user_registration.py",
     CHECKOUT / "order_service" / "create_order_saga.py",
     CHECKOUT / "order_service" / "launches.py",
     CHECKOUT / "order_service" / "worker.py",

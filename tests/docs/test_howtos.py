@@ -3,15 +3,16 @@
 import os
 import re
 import sys
+import time
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select, update
 from sqlalchemy.exc import NoResultFound
 
 from local_stack.plan import CHECKOUT
@@ -20,10 +21,12 @@ from sagas_framework.asyncapi.source import load
 from sagas_framework.asyncapi.system_map import to_svg
 from sagas_framework.definition.checks import refuse_bad_children
 from sagas_framework.definition.compiler import compile_saga
+from sagas_framework.delivery.relay import OutboxRelay
 from sagas_framework.engine.protocol import Signal
 from sagas_framework.engine.state import Phase
 from sagas_framework.operations.diagrams import svg
 from sagas_framework.participant.commands import CommandBatches
+from sagas_framework.storage.schema import instances, outbox
 from sagas_framework.transport.publisher import Publisher
 from sagas_framework.transport.wire import OutgoingMessage, command_message
 from sagas_framework.vocabulary.correlation import Correlation
@@ -217,6 +220,152 @@ def test_the_manager_of_the_howto_may_say_no_but_not_after_the_saga_has_turned_b
         office.participant.answer(token, office.Approval("Ann"), session=session)
 
 
+class Library:
+    """The library and its lending, without a broker: what is published is handed over here, in its order."""
+
+    FILES = ("messages", "library", "library_worker", "open_loan", "lending_worker", "reliability", "jubilees")
+
+    def __init__(self, published: list[OutgoingMessage]) -> None:
+        self.messages, self.code = import_module("messages"), import_module("library")
+        self.participant = import_module("library_worker").participant
+        self.subscriber = import_module("lending_worker").subscriber
+        self.reader = import_module("jubilees").Reader
+        self._published = published
+        upgrade_database(self.participant.engine, self.code.Base.metadata)
+        upgrade_database(self.subscriber.engine, import_module("jubilees").Base.metadata)
+        self._commands = CommandBatches(
+            self.participant.engine, self.participant._publisher, self.participant._works, self.participant._announce
+        )
+
+    def lend(self, loan_id: int, member: str, due_at: datetime) -> None:
+        with self.participant.sessions.begin() as session:
+            self.code.lend(self.participant, session, self.messages.BookLent(loan_id, member, due_at))
+        self.hand_over()
+
+    def take_back(self, loan_id: int) -> None:
+        with self.participant.sessions.begin() as session:
+            self.code.take_back(self.participant, session, loan_id)
+        self.hand_over()
+
+    def leave(self, member: str) -> None:
+        with self.participant.sessions.begin() as session:
+            self.participant.publish(self.messages.MemberLeft(member), session=session)
+        self.hand_over()
+
+    def hand_over(self) -> None:
+        for application in (self.participant, self.subscriber, self.participant, self.subscriber):
+            OutboxRelay(application.engine, Publisher(application.app, application.broker))()
+            while self._published:
+                message = self._published.pop(0)
+                if message.queue == self.messages.LENDING_QUEUE:
+                    self.subscriber.subscription._batches.handle([delivery_of(message)])
+                elif message.queue == self.messages.LIBRARY_QUEUE:
+                    self._commands.handle([delivery_of(message)])
+
+    def time_out(self, loan_id: int) -> None:
+        """The check of a loan is due now."""
+        waiting = select(outbox.c.id, outbox.c.message).where(outbox.c.times == 0)
+        with self.subscriber.engine.begin() as connection:
+            checks = [row.id for row in connection.execute(waiting) if f'"loan_id":{loan_id},' in row.message["body"]]
+            connection.execute(update(outbox).where(outbox.c.id.in_(checks)).values(due_at=time.time()))
+        self.hand_over()
+
+    def reminders(self, loan_id: int) -> int:
+        with self.participant.sessions() as session:
+            return int(session.get_one(self.code.Lent, loan_id).reminders)
+
+    def sagas(self) -> list[tuple[str, str]]:
+        with self.subscriber.engine.begin() as connection:
+            return sorted((row.saga, row.status) for row in connection.execute(select(instances)))
+
+    def said(self) -> list[str]:
+        """Events of the lending that nobody subscribes to."""
+        with self.subscriber.engine.begin() as connection:
+            unheard = select(outbox.c.message).where(outbox.c.problem.is_not(None))
+            return [message["task"] for message in connection.scalars(unheard)]
+
+
+@pytest.fixture
+def library(importing: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Library]:
+    monkeypatch.setenv("CELERY_BROKER", "memory://")
+    for service in ("LIBRARY", "LENDING"):
+        monkeypatch.setenv(f"{service}_DATABASE_URL", f"sqlite:///{tmp_path}/{service}.sqlite3")
+    published: list[OutgoingMessage] = []
+    monkeypatch.setattr(Publisher, "publish", lambda self, messages: published.extend(messages))
+    monkeypatch.setattr(Publisher, "check", lambda self: None)
+    monkeypatch.setattr(Publisher, "backlog", lambda self, queue: 0)
+    for file, block in zip(Library.FILES, python_blocks("write-a-process-manager.md"), strict=True):
+        (importing / f"{file}.py").write_text(block)
+    library = Library(published)
+    yield library
+    library.participant.engine.dispose()
+    library.subscriber.engine.dispose()
+
+
+TOMORROW = datetime.now(UTC) + timedelta(1)
+
+
+def test_the_loan_of_the_howto_is_asked_back_until_the_book_is_there(library: Library) -> None:
+    library.lend(1, "Ann", TOMORROW)
+    library.lend(2, "Ann", TOMORROW)
+    assert library.reminders(1) == 0
+    library.time_out(1)
+    library.time_out(1)  # a week later
+    assert (library.reminders(1), library.reminders(2)) == (2, 0)
+    library.leave("Ann")
+    assert (library.reminders(1), library.reminders(2)) == (3, 1)
+    library.take_back(1)
+    library.time_out(1)
+    library.leave("Ann")
+    assert (library.reminders(1), library.reminders(2)) == (3, 2)
+    assert library.sagas() == [("OpenLoan", "ended"), ("OpenLoan", "running"), ("Reliability", "running")]
+
+
+def test_the_member_of_the_howto_is_unreliable_when_it_is_too_much(library: Library) -> None:
+    library.lend(1, "Ann", TOMORROW)
+    library.lend(2, "Ann", TOMORROW)
+    for loan_id in (1, 2):
+        library.time_out(loan_id)
+    assert library.said() == []
+    library.time_out(1)
+    assert library.said() == ["lending.member_unreliable"]
+    assert ("Reliability", "ended") in library.sagas()
+
+
+def test_the_function_of_the_howto_counts_once_for_each_book(library: Library) -> None:
+    for loan_id in (1, 2, 3):
+        library.lend(loan_id, "Ann", TOMORROW)
+    with library.subscriber.sessions() as session:
+        assert session.get_one(library.reader, "Ann").books == 3
+
+
 def test_the_module_of_publish_contracts_is_the_restaurants_own() -> None:
     (block,) = python_blocks("publish-contracts.md")
     assert block == (CHECKOUT / "restaurant_service" / "asyncapi_specification.py").read_text()
+
+
+CHOREOGRAPHY = "choreograph-without-an-orchestrator.md"
+
+
+def test_the_code_of_the_choreography_is_the_examples_and_the_shops() -> None:
+    sources = [path.read_text() for path in (CHECKOUT / "examples" / "order_choreography").rglob("*.py")]
+    sources.append((CHECKOUT / "tests" / "support" / "shop" / "office.py").read_text())
+    blocks = python_blocks(CHOREOGRAPHY)
+    assert blocks
+    for piece in (piece for block in blocks for piece in block.strip().split("\n\n\n")):
+        assert any(piece in source for source in sources), piece
+
+
+def test_the_choreography_is_as_long_as_its_howto_says() -> None:
+    folder = CHECKOUT / "examples" / "order_choreography"
+
+    def lines(*paths: Path) -> int:
+        return sum(1 for path in paths for line in path.read_text().splitlines() if line)
+
+    choreographed, saga = lines(folder / "events.py", *folder.glob("*/handlers.py")), lines(folder / "as_a_saga.py")
+    assert f"| {choreographed}, in five files | {saga} |" in (HOWTOS / CHOREOGRAPHY).read_text()
+
+
+def test_every_file_that_the_choreography_links_to_is_there() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", (HOWTOS / CHOREOGRAPHY).read_text()):
+        assert (HOWTOS / target).exists(), target

@@ -22,6 +22,7 @@ from tests.support.registrations import (
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # what hangs fails by the limits inside
 COUNT = 40
+BATCHES = (0, 14, 28, COUNT)
 FRIENDS = sum(map(verifies, range(COUNT)))
 PLEASE_VERIFY = "Please verify your address"
 CANCELLED = "Your registration was cancelled"
@@ -62,7 +63,7 @@ def test_every_user_is_welcomed_or_cancelled_once_although_every_worker_dies_ami
 ) -> None:
     invite_friends(registrations)
     registrations.kill_all()
-    registrations.act("register", COUNT)
+    registrations.act("register", 0, COUNT)
     for service in SERVICES:
         registrations.start_doomed(service, DEATHS[service])
     for service in (REGISTRATION, USERS, MAILS):
@@ -74,13 +75,15 @@ def test_every_user_is_welcomed_or_cancelled_once_although_every_worker_dies_ami
 def test_every_user_is_welcomed_or_cancelled_once_although_workers_are_killed_at_any_time(
     registrations: Registrations,
 ) -> None:
-    random = Random(1)
+    random, second = Random(1), f"{REGISTRATION}#2"
     invite_friends(registrations)
-    registrations.start(f"{REGISTRATION}#2")
-    workers = [*SERVICES, f"{REGISTRATION}#2"]
-    registrations.act("register", COUNT)
-    for worker in random.choices(workers, k=5):
-        registrations.kill_and_start_again(worker)
+    for number, dam in enumerate(SERVICES):
+        registrations.kill(dam)
+        registrations.act("register", *BATCHES[number : number + 2])
+        assert registrations.open() > 0, "they were to wait before the dam"
+        registrations.start_all([dam, second])  # the dam is open: kill in the flood
+        registrations.kill_and_start_again(random.choice(SERVICES))
+        registrations.kill(second)
     registrations.wait_for_the_end()
     assert_that_each_has_got_what_is_due(registrations)
 
@@ -88,7 +91,7 @@ def test_every_user_is_welcomed_or_cancelled_once_although_workers_are_killed_at
 def invite_friends(registrations: Registrations) -> None:
     """Before the others come: the order of what is said of several users is not promised."""
     registrations.start_all(SERVICES)
-    registrations.act("invite", COUNT)
+    registrations.act("invite", 0, COUNT)
     registrations.wait_for_mails(2 + FRIENDS)
 
 

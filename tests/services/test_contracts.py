@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from sagas_framework import Broker
 from sagas_framework.asyncapi.document import Document, to_yaml
 from sagas_framework.asyncapi.source import specification_of
 from sagas_framework.asyncapi.validation import problems
-from sagas_framework.cli.main import commands
+from sagas_framework.cli.main import commands as command_line
+from sagas_framework.events.subscriber import Subscriber
 from sagas_framework.orchestrator.orchestrator import Orchestrator
 from sagas_framework.participant.participant import Participant
 from sagas_framework.vocabulary import codec
@@ -37,7 +39,7 @@ EXAMPLES = [
 ]
 SOURCES = [*SERVICES, *EXAMPLES]
 BROKERS = (
-    "amqp://somebody:s3cret@host/team%2Forders;amqp://somebody:s3cret@[::1]:5673/v",
+    "amqp://som3body:s3cret@host/team%2Forders;amqp://som3body:s3cret@[::1]:5673/v",
     "redis://:s3cret@host:6379/2",
     "redis+socket:///run/redis.sock",
 )
@@ -60,7 +62,7 @@ def source(request: pytest.FixtureRequest) -> str:
 
 def test_every_service_has_a_document() -> None:
     workers = [path.parent for path in CHECKOUT.glob("examples/*/*/worker.py")]
-    assert len(workers) == len(EXAMPLES) == 9
+    assert len(workers) == len(EXAMPLES) == 16
 
 
 # ---- whoever can judge ---------------------------------------------------------------------------------------------
@@ -87,20 +89,33 @@ def test_our_own_validation_and_asyncapi_pythons_rules_have_nothing_to_say(sourc
 def test_no_document_tells_a_user_or_a_password(source: str) -> None:
     text = to_yaml(documents()[source])
     assert "s3cret" not in text
-    assert "somebody" not in text
+    assert "som3body" not in text
 
 
 # ---- examples ------------------------------------------------------------------------------------------------------
 
 
-def commands_of(source: str) -> list[AnyCommand]:
-    application = specification_of(source).application
+def commands_of(application: Orchestrator | Participant | Subscriber) -> list[AnyCommand]:
     if isinstance(application, Participant):
         return [taken.command for taken in application.takes() if taken.command is not None]
-    assert isinstance(application, Orchestrator)
+    if isinstance(application, Subscriber):
+        return sorted({one for consumer in application.consumers for one in consumer.commands}, key=attrgetter("name"))
     nodes = [node for definition in application.definitions.values() for node in definition.nodes.values()]
     found = {command for node in nodes if not node.is_child for command in (node.command, node.undo_command) if command}
-    return sorted(found, key=lambda command: command.name)
+    return sorted(found, key=attrgetter("name"))
+
+
+def operations_on_events(application: Orchestrator | Participant | Subscriber) -> set[str]:
+    sent, handled = (
+        application.publishes.values(),
+        {} if isinstance(application, Participant) else application.subscribes,
+    )
+    names = {f"{event.name}.to.{queue}" for event in sent for queue in event.subscribers or ["nobody"]}
+    names |= {f"sagas.receipts.at.{event.source}.receipts" for event in sent}
+    for event in handled.values():
+        assert not isinstance(application, Participant) and application.subscription is not None
+        names |= {f"{event.name}.at.{application.subscription.queue}", f"sagas.receipts.to.{event.source}.receipts"}
+    return names
 
 
 def example_of(document: Document, message: str) -> Any:
@@ -109,8 +124,9 @@ def example_of(document: Document, message: str) -> Any:
 
 
 def test_examples_are_of_their_schemas_and_are_read_by_the_very_classes(source: str) -> None:
-    document = documents()[source]
-    assert set(document["operations"]) == {command.name for command in commands_of(source)}
+    document, application = documents()[source], specification_of(source).application
+    commands, on_events = commands_of(application), operations_on_events(application)
+    assert set(document["operations"]) == {command.name for command in commands} | on_events
     for name, message in document["components"]["messages"].items():
         [example] = message["examples"]
         for part in ("headers", "payload"):
@@ -118,7 +134,10 @@ def test_examples_are_of_their_schemas_and_are_read_by_the_very_classes(source: 
             checker = jsonschema.FormatChecker()
             errors = jsonschema.Draft7Validator(schema, format_checker=checker).iter_errors(example[part])
             assert [error.message for error in errors] == [], name
-    for command in commands_of(source):
+    for event in [*application.publishes.values(), *getattr(application, "subscribes", {}).values()]:
+        shown = example_of(document, event.name)
+        assert event.encode(event.decode(shown)) == shown
+    for command in commands:
         shown = example_of(document, command.name)
         assert command.encode_payload(command.decode_payload(shown)) == shown
         if command.response is not None and "reply" in document["operations"][command.name]:
@@ -145,7 +164,9 @@ def test_each_module_prints_what_the_command_line_shows_in_every_process_the_sam
     }
     command = [sys.executable, "-c", PRINT_ALL, *SOURCES]
     printed = subprocess.run(command, cwd=CHECKOUT, env=environment, check=True, capture_output=True, text=True).stdout
-    shown = [CliRunner().invoke(commands, ["asyncapi", "show", source], prog_name="sagas").stdout for source in SOURCES]
+    shown = [
+        CliRunner().invoke(command_line, ["asyncapi", "show", source], prog_name="sagas").stdout for source in SOURCES
+    ]
     assert printed == "".join(f"---\n{text}" for text in shown)
 
 
@@ -156,7 +177,7 @@ def test_what_is_written_is_read_as_it_was(source: str) -> None:
 def test_the_kept_documents_say_what_the_code_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(CHECKOUT)
     kept = Path("docs/asyncapi")
-    fine = CliRunner().invoke(commands, ["asyncapi", "keep", str(kept), "--check"], prog_name="sagas")
+    fine = CliRunner().invoke(command_line, ["asyncapi", "keep", str(kept), "--check"], prog_name="sagas")
     assert (fine.exit_code, fine.stdout) == (0, f"4 documents in {kept} say what the code says\n")
 
 
@@ -165,10 +186,10 @@ def test_a_message_that_has_changed_is_told_with_the_commands_that_show_and_rene
 ) -> None:
     monkeypatch.chdir(CHECKOUT)
     kept = tmp_path / "kept"
-    assert CliRunner().invoke(commands, ["asyncapi", "keep", str(kept)], prog_name="sagas").exit_code == 0
+    assert CliRunner().invoke(command_line, ["asyncapi", "keep", str(kept)], prog_name="sagas").exit_code == 0
     outdated = kept / "restaurant_service.yaml"
     outdated.write_text(outdated.read_text().replace("quantity", "amount"))
-    told = CliRunner().invoke(commands, ["asyncapi", "keep", str(kept), "--check"], prog_name="sagas")
+    told = CliRunner().invoke(command_line, ["asyncapi", "keep", str(kept), "--check"], prog_name="sagas")
     assert told.exit_code == 1
     assert f"{outdated} is not what the code says: sagas asyncapi diff {outdated} restaurant_service\n" in told.stderr
     assert told.stderr.count("is not what the code says") == 1
@@ -184,11 +205,11 @@ def test_a_kept_document_that_is_missing_or_of_no_service_is_told(
     shutil.copytree("docs/asyncapi", kept)
     (kept / "closed_service.yaml").touch()
     check = ["asyncapi", "keep", str(kept), "--check"]
-    told = CliRunner().invoke(commands, check, prog_name="sagas")
+    told = CliRunner().invoke(command_line, check, prog_name="sagas")
     assert told.exit_code == 1
     assert f"{kept / 'closed_service.yaml'} belongs to no service of [tool.sagas] asyncapi: remove it" in told.stderr
     (kept / "order_service.yaml").unlink()
-    told = CliRunner().invoke(commands, check, prog_name="sagas")
+    told = CliRunner().invoke(command_line, check, prog_name="sagas")
     assert told.exit_code == 1
     assert f"{kept / 'order_service.yaml'} is missing\n" in told.stderr
     assert "asyncapi diff" not in told.stderr

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text, update
 
+from sagas_framework import Operations, handles
 from sagas_framework.errors import PayloadRefused
-from sagas_framework.storage.schema import instances, outbox, process_events, process_keys
+from sagas_framework.storage.schema import history, instances, outbox, process_events, process_keys
 from tests.support.kitchen import somebody_waits
+from tests.support.orchestration import Bench
 from tests.support.processes import (
     NOW,
     UNDER_TEST,
@@ -26,6 +28,7 @@ from tests.support.processes import (
     ForTaggedOrNamedOrNew,
     ForTaggedOrNew,
     ForTaggedOrNewAndAll,
+    Kept,
     Opened,
     Parcel,
     Plain,
@@ -207,6 +210,38 @@ def test_a_state_that_is_not_what_it_declares_is_refused_with_everything_else(en
     assert set(desk.counted().values()) == {0}
 
 
+def test_what_one_saga_keeps_of_an_event_is_not_another_one_s(engine: Engine) -> None:
+    class Keeping(Plain):
+        @handles(Kept)
+        def keep(self, event: Kept) -> None:
+            self.state.heard = event.words
+            self.state.heard.append(self.state.name)
+
+    desk = Desk(engine, Keeping)
+    desk.take(ONE, TWO, Kept("x", ["said"]))
+    assert desk.states() == {"one": ("said", "one"), "two": ("said", "two")}
+
+
+def test_operators_are_shown_what_a_saga_has_done(desk: Desk) -> None:
+    desk.take(ONE)
+    operations = Operations(Bench(desk.engine))
+    [listed] = operations.list()
+    assert (listed.saga, listed.status, listed.situation) == (desk.manager.name, "running", "waits for events")
+    desk.take(Closed("one"))
+    [listed] = operations.list("ended")
+    shown = operations.show(listed.id)
+    assert (shown.status, shown.situation, shown.steps) == ("ended", "", [])
+    assert operations.trace(listed.id).splitlines() == [
+        "❗️ begin saga",
+        "",
+        "❗️ Opened (about=one)",
+        "",
+        "❗️ Closed (about=one)",
+        "",
+        "✔️ end saga",
+    ]
+
+
 # ---- event-sourced --------------------------------------------------------------------------------------------------
 
 
@@ -287,19 +322,28 @@ def test_workers_that_race_for_many_keys_start_one_saga_for_each(postgresql_desk
 
 
 @pytest.mark.postgresql
-@pytest.mark.parametrize("meanwhile", [Closed("one"), Retagged("one", ["b"])], ids=["ended", "has lost its key"])
+@pytest.mark.parametrize(
+    ("meanwhile", "event"),
+    [
+        (Closed("one"), ForTagged("x", "a")),
+        (Closed("one"), ForAll("x")),
+        (Retagged("one", ["b"]), ForTagged("x", "a")),
+    ],
+    ids=["ended, by its key", "ended, of all", "has lost its key"],
+)
 def test_a_saga_that_was_found_and_changed_before_it_was_locked_is_not_handled(
-    postgresql_desk: Desk, meanwhile: Any
+    postgresql_desk: Desk, meanwhile: Any, event: Any
 ) -> None:
     desk = postgresql_desk
     desk.take(ONE)
-    second = Thread(target=lambda: desk.take(ForTagged("x", "a")))
+    second = Thread(target=lambda: desk.take(event))
     with desk.taking(meanwhile) as (consumption, [occurrence]):
         consumption.handle(occurrence)
         second.start()
         until(lambda: somebody_waits(desk.engine))
     second.join()
-    assert ("ForTagged",) not in desk.states().values()
+    handled = [line.step for line in desk.rows(history) if line.event == "event_handled"]
+    assert handled == ["open", "retag" if isinstance(meanwhile, Retagged) else "close"]
 
 
 @pytest.mark.postgresql

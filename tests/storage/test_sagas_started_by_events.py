@@ -4,13 +4,17 @@ from collections.abc import Iterator
 from threading import Barrier
 
 import pytest
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, event, select, update
 
-from sagas_framework import Saga, StepContext, starts
-from sagas_framework.storage.schema import instances
+from sagas_framework import Orchestrator, Saga, StepContext, create_orchestrator, starts
+from sagas_framework.operations.event_views import Standing
+from sagas_framework.operations.events import Events
+from sagas_framework.storage.schema import event_inbox, instances
+from sagas_framework.transport.publisher import Publisher
 from tests.support import approvals
 from tests.support.approvals import (
     BOTH_FORMS,
+    EVENTS,
     Approval,
     Approve,
     ApproveFluently,
@@ -18,6 +22,7 @@ from tests.support.approvals import (
     OrderApproved,
     OrderForgotten,
     OrderPlaced,
+    OrderRejected,
     delivered,
     to_approve,
 )
@@ -208,3 +213,48 @@ def test_a_leading_step_that_publishes_what_is_not_declared_fails_the_event_and_
     assert desk.take(delivered(OrderPlaced(7))) == []
     ((_, _, why),) = desk.waiting()
     assert "Add OrderForgotten to `publishes`" in why
+
+
+# ---- the orchestrator as it is wired, and its operator --------------------------------------------------------------
+
+
+@pytest.fixture
+def wired(engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Orchestrator]:
+    monkeypatch.setattr(Publisher, "publish", lambda self, messages: None)
+    orchestrator = create_orchestrator(
+        "orders",
+        broker="memory://",
+        database_url=database_url,
+        sagas=[Approve],
+        publishes=[OrderApproved, OrderRejected],
+        events_queue=EVENTS,
+        on_events=BOTH[:1],
+    )
+    yield orchestrator
+    orchestrator.engine.dispose()
+
+
+def test_the_operator_sees_the_event_that_could_start_no_saga_and_replays_it(wired: Orchestrator) -> None:
+    assert wired.subscription is not None
+    approvals.hooks["write_down"] = lambda data, step: step.publish(OrderForgotten(data.order_id))
+    assert wired.subscription.take_unknown(delivered(OrderPlaced(7)))
+    take_again = wired.subscription.due_events()
+    events = Events(wired)
+    while (held := events.waiting()[0]).standing is not Standing.PARKED:
+        with wired.engine.begin() as connection:
+            connection.execute(update(event_inbox).values(wake_at=0.0))
+        take_again()
+    assert held.event == "shop.order_placed" and "Add OrderForgotten to `publishes`" in str(held.failure)
+    approvals.hooks.clear()
+    events.replay(held.id)
+    take_again()
+    assert events.waiting() == []
+    with wired.engine.connect() as connection:
+        assert list(connection.scalars(select(instances.c.saga))) == ["Approve"]
+
+
+def test_an_event_that_starts_nothing_here_waits_for_the_operator(wired: Orchestrator) -> None:
+    assert wired.subscription is not None
+    assert wired.subscription.take_unknown(delivered(OrderForgotten(7)))
+    (held,) = Events(wired).waiting()
+    assert held.standing is Standing.PARKED and "handles no such event (but shop.order_placed)" in str(held.failure)

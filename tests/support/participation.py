@@ -137,7 +137,7 @@ class BatchBench:
 
     def __init__(self, engine: Engine, *functions: Any, neighbours: int = 0) -> None:
         self.publisher = RecordingPublisher()
-        self.batches = CommandBatches(engine, self.publisher, _works([*functions, be_a_neighbour]))
+        self.batches = CommandBatches(engine, self.publisher, works_of([*functions, be_a_neighbour]))
         self._neighbours = neighbours
         self._numbers = itertools.count()
         self._to_be_answered: set[str] = set()
@@ -187,7 +187,7 @@ def neighbour() -> Incoming:
     return incoming(NEIGHBOUR, {"of": saga_id}, step="neighbour", saga_id=saga_id)
 
 
-def _works(functions: Sequence[Any]) -> dict[str, Work]:
+def works_of(functions: Sequence[Any]) -> dict[str, Work]:
     marked = marked_in(_module(functions))
     return {work.task: work for work in (work_of(function, mark) for function, mark in marked)}
 

@@ -49,6 +49,13 @@ class Retagged:
     tags: list[str]
 
 
+@declared
+@dataclass(frozen=True)
+class Kept:
+    about: str
+    words: list[str]
+
+
 class Closed(Told): ...
 
 

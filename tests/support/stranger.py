@@ -83,6 +83,23 @@ class Contract:
         message.body[0][0] = command.body[0][0]
         return message.naming(reply_queue=None, in_reply_to=asked, failure_kind=failed)
 
+    def event(self, name: str, key: str, number: int, /, **payload: Any) -> Message:
+        """Made of the document's example: what it is about, and the how manyth of that it is."""
+        message = self._example(name, payload)
+        about, _, _ = message.headers["sagas"]["aggregate"].partition("=")
+        own_id = str(uuid.uuid4())
+        message.headers.update(id=own_id, root_id=own_id)
+        message.body[0][0] = key
+        return message.naming(aggregate=f"{about}={key}", number=number)
+
+    def receipts(self, queue: str, *events: Message) -> Message:
+        """`queue`: from which the events were taken."""
+        message = self._example("sagas.receipts", {"received": [event.headers["id"] for event in events]})
+        own_id = str(uuid.uuid4())
+        message.headers.update(id=own_id, root_id=own_id)
+        message.body[0][0] = queue
+        return message
+
     def problems(self, message: Message) -> list[str]:
         """What of a message the document does not allow."""
         found: list[str] = []

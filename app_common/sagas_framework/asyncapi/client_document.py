@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sagas_framework.asyncapi.document import Document, Schema
+from sagas_framework.asyncapi.references import mapping, target_of
 from sagas_framework.errors import ConfigurationError
 
 _OTHER_SIDE = {"send": "receive", "receive": "send"}
@@ -29,16 +30,29 @@ def mirrored(document: Document) -> Document:
     A message is its payload alone here: asyncapi-python's generator knows no tuples, of which Celery's body is one.
     """
     info, components = document["info"], document["components"]
+    operations = {
+        name: entry for name, entry in document["operations"].items() if not _is_sent_nowhere(entry, document)
+    }
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "The service", "version": _text(str(info["version"]), _ADDRESS, "the version")},
         "channels": _each(document["channels"], _channel, "channel"),
-        "operations": _each(document["operations"], _operation, "operation"),
+        "operations": _each(operations, _operation, "operation"),
         "components": {
             "messages": _each(components["messages"], _message, "message"),
             "schemas": _each(components.get("schemas", {}), _schema, "schema"),
         },
     }
+
+
+def _is_sent_nowhere(operation: Mapping[str, Any], document: Document) -> bool:
+    """An event without subscribers: nobody can wait for it."""
+    channel = target_of(document, mapping(operation).get("channel"))
+    return (
+        mapping(operation).get("action") == "send"
+        and isinstance(channel, Mapping)
+        and channel.get("address", "") is None
+    )
 
 
 def _each(entries: Mapping[str, Any], convert: Callable[[Any, str], Any], what: str) -> dict[str, Any]:

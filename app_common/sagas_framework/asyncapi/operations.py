@@ -18,7 +18,7 @@ from asyncapi_python.kernel.document import (
     Tag,
 )
 
-from sagas_framework.asyncapi.announcements import Announcement, Receipts, channel_name, operation_name
+from sagas_framework.asyncapi.announcements import NOBODY, Announcement, Receipts, channel_name, operation_name
 from sagas_framework.asyncapi.document import IllustratedMessage
 from sagas_framework.asyncapi.envelope import NO_DOCS
 from sagas_framework.asyncapi.exchanges import Exchange
@@ -58,21 +58,22 @@ class Operations:
     def of_event(self, announcement: Announcement) -> Operation:
         event, queue = announcement.event, announcement.queue
         message = self._messages.event(announcement)
-        channel = self._channel(channel_name(event.name, queue), queue, [message], title=event.title)
+        title = _with_queue(event.title, queue or NOBODY)
+        channel = self._channel(channel_name(event.name, queue), queue, [message], title=title)
         if queue is None:
             channel = replace(channel, description=_NOBODY_SUBSCRIBES)
         return _operation(
             operation_name(event.name, announcement.action, queue),
             announcement.action,
             channel,
-            title=event.title,
+            title=title,
             summary=event.summary,
             uses=announcement.handlers,
         )
 
     def of_receipts(self, receipts: Receipts) -> Operation:
         message = self._messages.receipts(receipts)
-        title = message.title or ""
+        title = _with_queue(message.title or "", receipts.queue)
         channel = self._channel(channel_name(RECEIPTS_TASK, receipts.queue), receipts.queue, [message], title=title)
         name = operation_name(RECEIPTS_TASK, receipts.action, receipts.queue)
         return _operation(name, receipts.action, channel, title=title)
@@ -118,6 +119,11 @@ class Operations:
             arguments=queue.queue_arguments,
         )
         return AmqpChannelBinding("queue", declared)
+
+
+def _with_queue(title: str, queue: str) -> str:
+    """There is one for each: a list of them has to tell them apart."""
+    return f"{title} ({queue})" if title else ""
 
 
 def _operation(

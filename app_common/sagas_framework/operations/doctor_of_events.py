@@ -43,7 +43,7 @@ def _parked(connection: Connection, subscriber: str) -> Finding:
     count, since = event_views.count_parked(connection, subscriber)
     if not count or since is None:
         return Finding("events", True, "none is parked")
-    oldest = f"{many(count, 'event is', 'events are')} parked, the oldest came {_ago(since)}"
+    oldest = f"{many(count, 'event is', 'events are')} parked, the oldest came {_age(since)} ago"
     text = f"{oldest}; later ones about the same are held back"
     return Finding("events", False, text, "sagas events list, then replay or skip each")
 
@@ -62,7 +62,8 @@ def _overdue(connection: Connection, subscriber: str, start_worker: str) -> Find
     count, since = event_views.count_overdue(connection, subscriber, time.time() - OVERDUE_SECONDS)
     if not count or since is None:
         return Finding("retries", True, "no event is overdue")
-    text = f"{many(count, 'event has', 'events have')} been due since {_ago(since)}, and no worker tries them"
+    due = f"{many(count, 'event has', 'events have')} been due for {_age(since)}"
+    text = f"{due}, and no worker tries {'it' if count == 1 else 'them'}"
     return Finding("retries", False, text, f"{start_worker} (if one runs, read its log)")
 
 
@@ -72,8 +73,8 @@ def _failed(connection: Connection) -> Finding:
         return Finding("outgoing", True, "nothing that goes out has failed")
     worst = sorted(problems.items(), key=lambda item: (-item[1], item[0]))
     told = ", ".join(f"{one_line(problem)} ({count})" for problem, count in worst[:SHOWN])
-    failed = many(sum(problems.values()), "message is not sent any more", "messages are not sent any more")
-    text = f"{failed}: {told}{', ...' if len(worst) > SHOWN else ''}"
+    failed = many(sum(problems.values()), "outgoing message waits", "outgoing messages wait")
+    text = f"{failed} for a person: {told}{', ...' if len(worst) > SHOWN else ''}"
     return Finding("outgoing", False, text, "sagas events outgoing, then resend or discard each")
 
 
@@ -87,6 +88,6 @@ def _unconfirmed(connection: Connection) -> Finding:
     return Finding("receipts", False, text, remedy)
 
 
-def _ago(since: float) -> str:
+def _age(since: float) -> str:
     seconds = time.time() - since
-    return f"{seconds / 60:.0f} min ago" if seconds >= 120 else f"{max(seconds, 0):.0f} s ago"
+    return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{max(seconds, 0):.0f} s"

@@ -13,7 +13,7 @@ from typing_extensions import TypeVar
 from sagas_framework.errors import DefinitionError, PayloadRefused
 from sagas_framework.vocabulary import codec
 from sagas_framework.vocabulary.command import MAX_NAME_CHARACTERS
-from sagas_framework.vocabulary.names import receipts_queue_name
+from sagas_framework.vocabulary.names import RECEIPTS_TASK, receipts_queue_name
 from sagas_framework.vocabulary.place import place_of_caller
 from sagas_framework.vocabulary.text import is_storable
 
@@ -56,6 +56,10 @@ class Event(Generic[PayloadType]):
             raise DefinitionError(
                 f"an event needs a name of at most {MAX_NAME_CHARACTERS} characters, and a source of at most "
                 f"{MAX_SOURCE_CHARACTERS} (got {self.name!r}, {self.source!r})"
+            )
+        if self.name == RECEIPTS_TASK:
+            raise DefinitionError(
+                f"{RECEIPTS_TASK!r} is what receipts for events are called; give the event another name"
             )
         if isinstance(self.subscribers, str) or not all(isinstance(queue, str) and queue for queue in self.subscribers):
             raise DefinitionError(f"event {self.name!r}: subscribers must be names of queues, not {self.subscribers!r}")

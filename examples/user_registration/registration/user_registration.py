@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from examples.user_registration.messages import (
     Cancellation,
-    EmailChanged,
+    EmailCorrected,
     Mail,
     MailBounced,
     TermsChanged,
@@ -45,9 +45,9 @@ class UserRegistration(ProcessManager[Registration]):
         self.state.verified = True
         self.send(send_mail, Mail(event.email, f"Welcome, {self.state.name}"))
 
-    @handles(EmailChanged, saga_key="user", event_key="user_id")
-    def verify_again(self, event: EmailChanged) -> None:
-        self.state.email, self.state.verified = event.email, False
+    @handles(EmailCorrected, saga_key="user", event_key="user_id")
+    def verify_again(self, event: EmailCorrected) -> None:
+        self.state.email = event.email
         self.keys.set("address", event.email)  # what comes back from the old one is nobody's now
         self.send(send_mail, Mail(event.email, PLEASE_VERIFY))
 

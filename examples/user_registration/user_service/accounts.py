@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from examples.user_registration.messages import (
-    EmailChanged,
+    EmailCorrected,
     FriendInvited,
     TermsChanged,
     UserRegistered,
@@ -16,8 +16,8 @@ from examples.user_registration.user_service.worker import participant
 A_DAY = timedelta(days=1)
 
 
-class LinkIsDead(Exception):
-    """The registration was cancelled before somebody has opened the link."""
+class TooLate(Exception):
+    """The registration has come to another end."""
 
 
 def register(name: str, email: str, verify_within: timedelta = A_DAY) -> str:
@@ -33,17 +33,19 @@ def verify(user_id: str) -> None:
     with participant.sessions.begin() as session:
         user = session.get_one(User, user_id, with_for_update=True)
         if user.status == CANCELLED:
-            raise LinkIsDead(f"{user.name} would have to register again.")
+            raise TooLate(f"{user.name} would have to register again.")
         if user.status == REGISTERED:  # a link may be opened twice
             user.status = VERIFIED
             participant.publish(UserVerified(user_id, user.email), session=session)
 
 
-def change_email(user_id: str, email: str) -> None:
+def correct_email(user_id: str, email: str) -> None:
     with participant.sessions.begin() as session:
         user = session.get_one(User, user_id, with_for_update=True)
-        user.email, user.status = email, REGISTERED
-        participant.publish(EmailChanged(user_id, email), session=session)
+        if user.status != REGISTERED:
+            raise TooLate(f"{user.name} is {user.status}.")
+        user.email = email
+        participant.publish(EmailCorrected(user_id, email), session=session)
 
 
 def invite(user_id: str, friend_email: str) -> None:

@@ -2,7 +2,7 @@
 
 from examples.user_registration.messages import (
     USERS_QUEUE,
-    EmailChanged,
+    EmailCorrected,
     FriendInvited,
     RegistrationCancelled,
     TermsChanged,
@@ -22,7 +22,7 @@ participant = create_participant(
     handlers=[handlers],
     publishes=[
         UserRegistered,
-        EmailChanged,
+        EmailCorrected,
         UserVerified,
         UserVerificationTimeoutExpired,
         RegistrationCancelled,

@@ -20,7 +20,7 @@ from sagas_framework.asyncapi.client_document import mirrored
 from sagas_framework.asyncapi.source import load
 from sagas_framework.cli.main import commands
 from sagas_framework.errors import ConfigurationError
-from tests.support.documents import document, receives
+from tests.support.documents import document, publishes, receives, subscribes
 
 SERVICE = "restaurant_service"
 PACKAGE = "client_of_the_restaurant"
@@ -61,6 +61,16 @@ def test_it_has_an_endpoint_for_each_command_that_the_service_receives(client: M
     for name in ("create_ticket", "approve_ticket", "reject_ticket"):
         assert callable(getattr(application.producer.restaurant_service, name))
     assert not hasattr(application.consumer, SERVICE)
+
+
+def test_of_events_a_client_has_those_that_are_sent_somewhere() -> None:
+    users = document("Users", publishes("users.left", None), publishes("users.moved", "books"), subscribes("paid", "u"))
+    for channel in users["channels"].values():
+        payload = {"type": "array", "items": [{"type": "array", "items": [{"type": "string"}, {"type": "object"}]}]}
+        for name in channel["messages"]:
+            users["components"]["messages"][name]["payload"] = payload
+    actions = [operation["action"] for operation in mirrored(users)["operations"].values()]
+    assert actions == ["receive", "send"]
 
 
 # ---- documents that somebody else has written: their texts must not become code -----------------------------------

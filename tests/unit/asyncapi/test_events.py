@@ -183,8 +183,9 @@ def test_an_event_that_nobody_subscribes_to_has_no_address_and_says_so() -> None
 
 def test_the_words_of_a_message_file_are_in_the_document() -> None:
     found = document_of(publisher(UserRegistered))
-    for place in (found["operations"][SENT], found["components"]["messages"][REGISTERED.name]):
-        assert (place["title"], place["summary"]) == (REGISTERED.title, REGISTERED.summary)
+    message, operation = found["components"]["messages"][REGISTERED.name], found["operations"][SENT]
+    assert (message["title"], message["summary"]) == (REGISTERED.title, REGISTERED.summary)
+    assert (operation["title"], operation["summary"]) == (f"{REGISTERED.title} ({MAIL})", REGISTERED.summary)
     fields = found["components"]["schemas"]["UserRegistered"]["properties"]
     assert fields["user_id"]["description"] == "As the user is known everywhere."
 

@@ -233,8 +233,11 @@ def test_an_event_that_nobody_subscribes_to_is_a_hole_of_its_own() -> None:
     found = system_map([document("Users", publishes("users.left", None)), document("Mail")])
     assert [flow.hole for flow in found.flows] == ["nobody subscribes to this"]
     assert found.summary == "2 services, 1 message, 1 that nobody subscribes to."
+    lonely = [document("Users", publishes("users.left", None), publishes("users.moved", "books.events"))]
+    assert len(system_map(lonely).pairs) == 2
     for picture in (to_text, to_mermaid, to_svg):
-        assert "nobody subscribes to this" in picture([document("Users", publishes("users.left", None))]), picture
+        drawn = picture(lonely)
+        assert "nobody subscribes to this" in drawn and "nobody here receives this" in drawn, picture
 
 
 @pytest.mark.parametrize(("source", "key"), [("others", "user_id"), ("users", "account_id")])

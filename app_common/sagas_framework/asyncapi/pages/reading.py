@@ -69,6 +69,8 @@ class Channel:
     title: str
     text: str
     address: str
+    answers: bool
+    """Whether it is for replies: then the message that is answered may say where they go."""
     messages: Sequence[Link]
     bindings: str
 
@@ -147,6 +149,8 @@ class Reader:
             )
 
     def channels(self) -> Iterator[Channel]:
+        operations = [operation for _, operation in self._entries(self._document.get("operations"))]
+        answering = {last_part(self._follow(operation.get("reply")).get("channel")) for operation in operations}
         for name, channel in self._entries(self._document.get("channels")):
             bindings = channel.get("bindings")
             yield Channel(
@@ -155,6 +159,7 @@ class Reader:
                 title=_title(channel, name),
                 text=_text_of(channel),
                 address=_address(channel),
+                answers=name in answering,
                 messages=self._message_links(channel.get("messages")),
                 bindings=as_json(bindings) if bindings else "",
             )

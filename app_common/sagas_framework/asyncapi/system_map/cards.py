@@ -46,7 +46,11 @@ class ServiceBox:
 
     @property
     def _told_height(self) -> float:
-        return ROW_HEIGHT * (len(self._names) + 1) - 3
+        return ROW_HEIGHT * (len(self._names) + len(self._roles)) - 3
+
+    @property
+    def _roles(self) -> list[str]:
+        return in_lines(self.service.role, FACT_SIZE, _SERVICE_NAME_WIDTH, 2)
 
     def draw(self, left: float, top: float) -> Lines:
         service, names = self.service, self._names
@@ -59,7 +63,9 @@ class ServiceBox:
         for name in names:
             yield text(name, INSET + 22, y, "name")
             y += ROW_HEIGHT
-        yield text(cut(service.role, FACT_SIZE, SERVICE_WIDTH - 2 * INSET - 22), INSET + 22, y, "fact")
+        for role in self._roles:
+            yield text(role, INSET + 22, y, "fact")
+            y += ROW_HEIGHT
         yield "</g>"
 
 

@@ -35,19 +35,19 @@ def _lines(found: SystemMap) -> Iterator[str]:
     for service in found.services:
         members.setdefault(_looks_of(service), []).append(_node(service))
         yield f"{_node(service)}[{label(service.title, service.role)}]"
-    for number, ((sender, receiver, are_events), flows) in enumerate(found.pairs.items()):
-        card, told = f"c{number}", [line for flow in flows for line in _told(flow)]
+    for number, flows in enumerate(found.pairs):
+        first, card, told = flows[0], f"c{number}", [line for flow in flows for line in _told(flow)]
         disputed = any(flow.disputed for flow in flows)
-        if hole := flows[0].hole:
-            told.append(f"⚠ {hole}")
-        plain = "events" if are_events else "messages"
-        members.setdefault("hole" if hole else "disputed" if disputed else plain, []).append(card)
-        out, on = ("-.-", "-.->") if are_events else ("---", "-->")
+        if first.hole:
+            told.append(f"⚠ {first.hole}")
+        plain = "events" if first.are_events else "messages"
+        members.setdefault("hole" if first.hole else "disputed" if disputed else plain, []).append(card)
+        out, on = ("-.-", "-.->") if first.are_events else ("---", "-->")
         yield f"{card}({label(*told)})"
-        if sender:
-            yield f"{_node(sender)} {out} {card}"
-        if receiver:
-            yield f"{card} {on} {_node(receiver)}"
+        if first.sender:
+            yield f"{_node(first.sender)} {out} {card}"
+        if first.receiver:
+            yield f"{card} {on} {_node(first.receiver)}"
     for name, nodes in members.items():
         yield f"classDef {name} {_CLASSES[name]}"
         yield f"class {','.join(nodes)} {name}"

@@ -108,13 +108,13 @@ class SystemMap:
     flows: tuple[Flow, ...]
 
     @cached_property
-    def pairs(self) -> dict[tuple[Service | None, Service | None, bool], list[Flow]]:
-        """All that goes from one service to one other, in the order in which they were found: commands, and (True)
-        events."""
-        pairs: dict[tuple[Service | None, Service | None, bool], list[Flow]] = {}
+    def pairs(self) -> list[list[Flow]]:
+        """All that goes from one service to one other, in the order in which they were found; events apart from
+        commands, and what nobody subscribes to apart from what nobody here receives."""
+        pairs: dict[tuple[Service | None, Service | None, bool, str], list[Flow]] = {}
         for flow in self.flows:
-            pairs.setdefault((flow.sender, flow.receiver, flow.are_events), []).append(flow)
-        return pairs
+            pairs.setdefault((flow.sender, flow.receiver, flow.are_events, flow.hole), []).append(flow)
+        return list(pairs.values())
 
     @property
     def has_events(self) -> bool:

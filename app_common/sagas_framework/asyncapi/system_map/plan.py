@@ -48,7 +48,7 @@ class Plan:
 
 
 def plan(found: SystemMap) -> Plan:
-    pairs = [(sender, receiver, Card(flows)) for (sender, receiver, _), flows in found.pairs.items()]
+    pairs = [(flows[0].sender, flows[0].receiver, Card(flows)) for flows in found.pairs]
     services = [Spot(2 * level, SERVICE_GAP) for level in _levels(found, pairs)]
     cards = [
         (card, Spot(_column(sender, receiver, services), CARD_GAP, card.height)) for sender, receiver, card in pairs

@@ -1,0 +1,1 @@
+"""Holds money on cards."""

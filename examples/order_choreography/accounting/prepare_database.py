@@ -1,0 +1,8 @@
+"""python -m examples.order_choreography.accounting.prepare_database"""
+
+from examples.order_choreography.accounting.models import Base
+from examples.order_choreography.accounting.worker import subscriber
+from sagas_framework import upgrade_database
+
+if __name__ == "__main__":
+    upgrade_database(subscriber.engine, Base.metadata)

@@ -1,0 +1,1 @@
+"""Knows who may order."""

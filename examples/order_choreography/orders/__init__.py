@@ -1,0 +1,1 @@
+"""Takes orders, and learns from the others what becomes of them."""

@@ -1,0 +1,1 @@
+"""Cooks, once the card is authorized."""
