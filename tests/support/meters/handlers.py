@@ -22,11 +22,13 @@ class Written(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     book: Mapped[str] = mapped_column(String(20))
-    meter: Mapped[str] = mapped_column(String(60))
+    meter: Mapped[str] = mapped_column(String(200))
     reading: Mapped[int]
 
 
 def make_trouble(event: MeterRead) -> None:
+    if "METERS_MENDED" in os.environ:
+        return
     if event.trouble == "raise":
         raise ValueError(f"meter {event.meter} cannot be read")
     if event.trouble == "kill":
