@@ -8,6 +8,7 @@ from sagas_framework import EventContext
 from sagas_framework.events.due import CLAIM_SECONDS
 from sagas_framework.storage import event_inbox
 from tests.support.events import Ledger, Moved, sent_by_bank
+from tests.support.orchestration import delivery_of
 
 NOW = 2_000_000_000.0
 
@@ -66,6 +67,22 @@ def test_a_killer_behind_an_innocent_one_is_found(engine: Engine) -> None:
     ledger.before = die_of(2)
     lives(ledger, later(10))
     assert ledger.handled == {"account=1": [1]}
+    assert ledger.stored()["account=1", 2].parked and not ledger.stored()["account=1", 3].parked
+
+
+def test_a_killer_that_came_before_its_turn_is_not_mistaken_for_the_one_that_it_waited_for(engine: Engine) -> None:
+    ledger = Ledger(engine)
+    first, *early = sent_by_bank(3)
+    ledger.take(*early, now=NOW)
+    ledger.before = die_of(2)
+    try:
+        ledger.take(first, now=NOW)
+        raise AssertionError("it handles what was waiting for it, and dies")
+    except Died:
+        pass
+    ledger.take(delivery_of(first, redelivered=True), now=NOW)
+    assert ledger.handled == {"account=1": [1]} and ledger.streams() == {"account=1": (1, True)}
+    assert lives(ledger, later(6)) == 3
     assert ledger.stored()["account=1", 2].parked and not ledger.stored()["account=1", 3].parked
 
 

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 0.2
 CLAIM_LIMIT = 100
-CLAIM_SECONDS = 30.0
+CLAIM_SECONDS = 10.0
 """When another worker may take up what this one has claimed and not brought to an end: it has most likely died."""
 AFTER_TROUBLE_SECONDS = 1.0
 

@@ -49,7 +49,10 @@ class EventBatches(Batches):
             logger.warning("event %s %s waits for the operator: %s", delivery.task, delivery.message_id, POISON)
         self._set_aside([one for _, one in read if isinstance(one, Kept)], now)
         arrived = [(delivery, one) for delivery, one in read if isinstance(one, Incoming)]
-        outgoing = self._intake.take_in([one for _, one in arrived], now)
+        # A worker that died of what is stored behind these has left a mark on these alone: so that is left to
+        # `DueEvents`, which counts for itself.
+        unsuspected = not any(delivery.suspect for delivery in deliveries)
+        outgoing = self._intake.take_in([one for _, one in arrived], now, followers=unsuspected)
         return self._with_receipts(outgoing, arrived)
 
     def take_unasked(self, delivery: Delivery) -> None:

@@ -55,11 +55,12 @@ class Intake:
         self._retry = retry
         self._events = {name: event for consumer in consumers for name, event in consumer.events.items()}
 
-    def take_in(self, arrived: Sequence[Incoming], now: float) -> list[OutgoingMessage]:
-        """Handles or stores all of them; gives what is to be sent now that it is committed."""
+    def take_in(self, arrived: Sequence[Incoming], now: float, *, followers: bool = True) -> list[OutgoingMessage]:
+        """Handles or stores all of them and, with `followers`, what is stored behind them; gives what is to be sent now
+        that it is committed."""
 
         def opened(connection: Connection) -> dict[StreamKey, OpenStream]:
-            return _open_streams(connection, arrived, now)
+            return _open_streams(connection, arrived, now, followers=followers)
 
         return self._carefully_if_need_be(opened, arrived, now)
 
@@ -191,16 +192,18 @@ class _Work:
 # ---- the streams, from the database and back -------------------------------------------------------------------------
 
 
-def _open_streams(connection: Connection, arrived: Sequence[Incoming], now: float) -> dict[StreamKey, OpenStream]:
+def _open_streams(
+    connection: Connection, arrived: Sequence[Incoming], now: float, *, followers: bool
+) -> dict[StreamKey, OpenStream]:
     """Those in which something has arrived, with what is stored of them, as far as it may be handled now."""
     locked = event_inbox.lock_streams(connection, {one.stream for one in arrived})
-    streams = {key: OpenStream(key, locked[key].handled) for key in locked}
+    streams = {key: OpenStream(key, locked[key].handled, only_arrived=not followers) for key in locked}
     comes = {(one.stream, one.number) for one in arrived}
     for key, stream in streams.items():
         if locked[key].stored:
             _read(connection, stream, 1)
             # However many wait behind one that is parked, or that is missing: who joins them costs no more for it.
-            if stream.next(now) is not None or (key, stream.handled + 1) in comes:
+            if followers and (stream.next(now) is not None or (key, stream.handled + 1) in comes):
                 _read(connection, stream, MOST_READ_AT_ONCE)
     return streams
 

@@ -12,11 +12,13 @@ from sagas_framework.storage.outbox import StreamKey
 @dataclass
 class OpenStream:
     """One stream while a transaction holds it. `read_up_to`: the last number that was read of what is stored, if there
-    may be more; who comes later may be there already, and is not handled now."""
+    may be more; who comes later may be there already, and is not handled now. `only_arrived`: what is stored is left to
+    others."""
 
     key: StreamKey
     handled: int
     read_up_to: int | None = None
+    only_arrived: bool = False
     moved: bool = False
     waiting: dict[int, Incoming] = field(default_factory=dict)
     failed: Incoming | None = None
@@ -32,7 +34,9 @@ class OpenStream:
         if self.failed is not None or (self.read_up_to is not None and self.handled >= self.read_up_to):
             return None
         head = self.waiting.get(self.handled + 1)
-        return head if head is not None and head.is_ready(now) else None
+        if head is None or (self.only_arrived and head.row_id is not None):
+            return None
+        return head if head.is_ready(now) else None
 
     def done(self) -> None:
         """The next one has been handled."""
