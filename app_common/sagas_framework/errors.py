@@ -43,7 +43,15 @@ from typing import Any
 
 def in_one_line(error: BaseException) -> str:
     """The first line of what an error says, or its type where it says nothing."""
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
+    return next(iter(said_by(error).splitlines()), "") or type(error).__name__
+
+
+def said_by(error: BaseException) -> str:
+    """Its text; somebody else's error may fail to have one."""
+    try:
+        return str(error)
+    except Exception as failure:
+        return f"(its text cannot be made: {type(failure).__name__})"
 
 
 class SagasError(Exception):

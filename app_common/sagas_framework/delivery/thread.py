@@ -39,7 +39,7 @@ class DeliveryThread(threading.Thread):
     def _round(self) -> float:
         try:
             pause = self._chore()
-        except Exception as error:
+        except BaseException as error:  # a SystemExit of an application's function would end the thread without a word
             pause = self._backoff_seconds
             self._backoff_seconds = min(pause * 2, LONGEST_BACKOFF_SECONDS)
             if isinstance(error, PublishFailed) or is_bad_weather(error):

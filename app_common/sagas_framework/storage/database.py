@@ -210,6 +210,7 @@ def lent_session(connection: Connection) -> Iterator[LentSession]:
         with _not_to_be_ended(connection):
             yield session
             session.write_the_last()
+            _end_open_savepoints(session)
     finally:
         Session.close(session)
 
@@ -232,6 +233,13 @@ def lent_savepoint(caller: Session) -> Iterator[LentSession]:
         Session.commit(session)
     finally:
         Session.close(session)
+
+
+def _end_open_savepoints(session: Session) -> None:
+    """What user code has begun with begin_nested() and left open would be rolled back when the session is closed, and
+    with it whatever has been written since, by whomever."""
+    while (savepoint := session.get_nested_transaction()) is not None:
+        savepoint.commit()
 
 
 @contextmanager

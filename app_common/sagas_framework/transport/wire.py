@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -105,6 +107,17 @@ def reply_message(
     )
 
 
+_MAY_OVERFLOW = re.compile(r"\d[eE]\+?\d{3}|\d{300}")
+
+
+def _holds_infinity(value: Any) -> bool:
+    """What JSON writes as 1e999 is read as one, and no database takes it."""
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    within = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(_holds_infinity(inner) for inner in within)
+
+
 class Unreadable(ValueError):
     """A message's body is not what a task of ours looks like; the text says why."""
 
@@ -126,6 +139,9 @@ def read_arguments(body: bytes | str, content_type: str | None) -> tuple[Any, An
         raise Unreadable("its arguments are not [saga_id, payload]")
     if too_deep(arguments, MAX_DEPTH - 1):  # they stand in the body
         raise Unreadable("its payload is nested too deeply")
-    if holds_nul(body if isinstance(body, str) else body.decode()):
+    text = body if isinstance(body, str) else body.decode()
+    if _MAY_OVERFLOW.search(text) and _holds_infinity(content):
+        raise Unreadable("it contains a number that is larger than any that a database holds")
+    if holds_nul(text):
         raise Unreadable("it contains NUL characters, which no database text can hold")
     return arguments[0], arguments[1]

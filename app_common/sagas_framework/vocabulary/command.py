@@ -9,7 +9,7 @@ from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
-from sagas_framework.errors import DefinitionError, Refusal, TransientError
+from sagas_framework.errors import DefinitionError, Refusal, TransientError, said_by
 from sagas_framework.vocabulary import codec
 from sagas_framework.vocabulary.place import place_of_caller
 from sagas_framework.vocabulary.text import storable
@@ -95,7 +95,7 @@ class Failure:
         text = "".join(tracebacks.format_exception(error))
         return cls(
             type=raised.__qualname__,
-            message=storable(str(error)[:MAX_MESSAGE_CHARACTERS]),
+            message=storable(said_by(error)[:MAX_MESSAGE_CHARACTERS]),
             module=raised.__module__,
             traceback=storable(text[-MAX_TRACEBACK_CHARACTERS:]),
             kind=_kind_of(error, transient),

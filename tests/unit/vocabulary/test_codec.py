@@ -167,3 +167,15 @@ def test_a_nul_is_told_from_text_that_looks_like_one(value: str) -> None:
 def test_ordinary_text_is_left_as_it_is(value: str) -> None:
     assert storable(value) == value.replace("\x00", "\N{REPLACEMENT CHARACTER}")
     storable(value + "\ud800\udfff").encode()
+
+
+@pytest.mark.parametrize("number", ["1e5000", "-1E999", "1e+400", "1" * 400 + ".0", "0.1e1000"])
+def test_a_number_that_no_database_holds_is_not_read(number: str) -> None:
+    for payload in (f'{{"deep": [{number}]}}', number):
+        with pytest.raises(Unreadable, match="number"):
+            read_arguments(f'[["saga", {payload}], {{}}, {{}}]', "application/json")
+
+
+@pytest.mark.parametrize("number", ["1e300", "1e-5000", "0e999", "1" * 400])
+def test_numbers_that_only_look_large_are_read(number: str) -> None:
+    read_arguments(f'[["saga", {{"fine": {number}}}], {{}}, {{}}]', "application/json")

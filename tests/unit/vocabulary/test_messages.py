@@ -18,6 +18,7 @@ from sagas_framework import (
     failure_task_name,
     success_task_name,
 )
+from sagas_framework.errors import in_one_line
 from sagas_framework.vocabulary.correlation import HEADER, Correlation
 from sagas_framework.vocabulary.identity import Direction, is_saga_id, message_id, new_saga_id, reply_id
 
@@ -207,3 +208,13 @@ def test_a_message_id_stands_for_one_attempt_of_one_step_in_one_direction(one: A
 def test_the_answers_to_a_message_have_ids_of_their_own_which_stay() -> None:
     assert reply_id("m", True) == reply_id("m", True)
     assert len({reply_id("m", True), reply_id("m", False), reply_id("n", True)}) == 3
+
+
+def test_an_error_whose_text_cannot_be_made_is_a_failure_like_any_other() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise ValueError("no words")
+
+    failure = Failure.of(Mute())
+    assert failure.type.endswith("Mute") and "ValueError" in failure.message
+    assert in_one_line(Mute()) == failure.message
