@@ -237,7 +237,7 @@ def test_an_act_waits_for_whoever_holds_the_aggregate_and_sees_what_he_has_done(
             held.append(True)
             wait()
             event_inbox.remove(connection, [number])
-            event_inbox.write_streams(connection, {key: event_inbox.Stream(1, False)})
+            event_inbox.write_streams(connection, {key: event_inbox.Stream(1, False, "")})
 
     held: list[bool] = []
 

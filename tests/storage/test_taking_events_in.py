@@ -1,7 +1,10 @@
 """A subscriber takes events in: each once, in the order of its aggregate, whatever comes, and whoever raises."""
 
 import random
+import uuid
 from contextlib import suppress
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -12,9 +15,11 @@ from sagas_framework import EventContext
 from sagas_framework.delivery.suspects import BEGUN_BEFORE_POISON, POISON
 from sagas_framework.errors import Refusal
 from sagas_framework.events import intake
+from sagas_framework.operations.events import Events
 from sagas_framework.storage.schema import deliveries, event_inbox, kept_messages
 from sagas_framework.transport.wire import OutgoingMessage, task_body
 from sagas_framework.vocabulary.command import MAX_NAME_CHARACTERS
+from sagas_framework.vocabulary.identity import new_message_id
 from tests.support.events import (
     AUDIT,
     LEDGER,
@@ -135,6 +140,80 @@ def test_two_subscribers_in_one_database_know_nothing_of_each_other(engine: Engi
     assert ledger.runs == [(ONE, 1), (ONE, 2)] and audit.runs == []
     audit.take(first)
     assert audit.runs == [(ONE, 1), (ONE, 2)]
+
+
+# ---- a publisher that counts anew -----------------------------------------------------------------------------------
+
+
+def anew(message: OutgoingMessage, id_: str) -> OutgoingMessage:
+    """Another event that has the number of this one."""
+    return replace(message, id=id_)
+
+
+def test_a_publisher_whose_counters_went_back_is_heard_and_the_log_says_so(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second, third, fourth = sent_by_bank(4)
+    ledger.take(first, second, third)
+    ledger.take(second, third)
+    assert ledger.handled == {ONE: [1, 2, 3]} and "anew" not in caplog.text
+    ledger.take(anew(second, "restored 2"), anew(second, "restored 2"))
+    assert caplog.text.count("counts its events of account=1 anew") == 1 and "operate-events.md" in caplog.text
+    ledger.take(anew(third, "restored 3"), fourth)
+    ledger.take(anew(second, "restored 2"))
+    assert ledger.handled == {ONE: [1, 2, 3, 2, 3, 4]} and ledger.streams() == {ONE: (4, False)}
+    assert ledger.stored() == {}
+
+
+def test_counters_that_went_back_far_are_told_by_the_time_of_the_events(ledger: Ledger) -> None:
+    messages = sent_by_bank(20)
+    moments = [uuid.UUID(int=(1_700_000_000_000 + number) << 80 | 0x7 << 76 | 0x2 << 62) for number in range(20)]
+    ledger.take(*(anew(one, str(moment)) for one, moment in zip(messages, moments, strict=True)))
+    ledger.take(anew(messages[2], str(moments[2])))
+    assert ledger.streams() == {ONE: (20, False)}
+    ledger.take(anew(messages[2], new_message_id()), anew(messages[3], new_message_id()))
+    assert ledger.handled[ONE][20:] == [3, 4] and ledger.streams() == {ONE: (4, False)}
+
+
+def test_who_counts_anew_and_fails_is_tried_again_and_parked_like_anybody(ledger: Ledger) -> None:
+    first, second, third = sent_by_bank(3)
+    ledger.take(first, second, third)
+    ledger.before = raising_at(2)
+    ledger.take(anew(second, "restored 2"), now=1000.0)
+    assert ledger.stored()[ONE, 2].attempts == 1 and ledger.streams() == {ONE: (1, True)}
+    ledger.before = lambda event, context: None
+    ledger.due_at(1e10)
+    assert ledger.handled == {ONE: [1, 2, 3, 2]}
+
+
+@pytest.mark.parametrize("read", [True, False], ids=["in the first place", "behind others"])
+def test_another_event_of_a_stored_ones_number_gets_no_receipt_until_that_one_is_gone(
+    ledger: Ledger, read: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    messages = sent_by_bank(3)
+    old = messages[1 if read else 2]
+    ledger.take(*messages[1:])
+    ledger.receipts()
+    other = anew(old, "restored")
+    ledger.take(other)
+    assert ledger.receipts() == [] and "gets no receipt yet" in caplog.text
+    ledger.take(messages[0])
+    ledger.receipts()
+    ledger.take(other)
+    assert received(ledger.receipts()[0]) == ["restored"]
+    assert ledger.handled[ONE][3:] == [number_of(other)]
+
+
+def test_what_an_operator_skipped_is_a_duplicate_when_it_comes_again_and_another_is_not(ledger: Ledger) -> None:
+    ledger.before = raising_at(1)
+    first, second = sent_by_bank(2)
+    ledger.batches.apply([], [delivery_of(first)])
+    Events(SimpleNamespace(engine=ledger.engine, subscription=SimpleNamespace(queue=LEDGER))).skip(1, "no use")
+    ledger.before = lambda event, context: None
+    ledger.take(first, second)
+    assert ledger.handled == {ONE: [2]}
+    ledger.take(anew(first, "restored"))
+    assert ledger.handled == {ONE: [2, 1]}
 
 
 # ---- what handlers publish ------------------------------------------------------------------------------------------

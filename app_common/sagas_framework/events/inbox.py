@@ -52,8 +52,9 @@ class EventBatches(Batches):
         # A worker that died of what is stored behind these has left a mark on these alone: so that is left to
         # `DueEvents`, which counts for itself.
         unsuspected = not any(delivery.suspect for delivery in deliveries)
-        outgoing = self._intake.take_in([one for _, one in arrived], now, followers=unsuspected)
-        return self._with_receipts(outgoing, arrived)
+        outcome = self._intake.take_in([one for _, one in arrived], now, followers=unsuspected)
+        taken = [(delivery, one) for delivery, one in arrived if one.message_id not in outcome.crowded_out]
+        return self._with_receipts(outcome.outgoing, taken)
 
     def take_unasked(self, delivery: Delivery) -> None:
         """One that Celery has not handed to a batch, and that it has let go of already: should this fail, its publisher

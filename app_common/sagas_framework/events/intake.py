@@ -18,6 +18,7 @@ from sagas_framework.errors import PayloadRefused
 from sagas_framework.events.consumer import Consumer, Occurrence
 from sagas_framework.events.incoming import Incoming, incoming_of_row
 from sagas_framework.events.outbound import Outbound
+from sagas_framework.events.progress import Progress
 from sagas_framework.events.streams import OpenStream, turns
 from sagas_framework.storage import event_inbox
 from sagas_framework.storage.database import LentSession, check_deferred_constraints, lent_session
@@ -35,6 +36,15 @@ Opened = Callable[[Connection], dict[StreamKey, OpenStream]]
 
 MOST_READ_AT_ONCE = 200
 """So many stored events of one stream are handled in one transaction; the rest in the next ones."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a committed transaction has left to be sent, and the ids of what it could not take in: it is to come again,
+    and gets no receipt."""
+
+    outgoing: list[OutgoingMessage]
+    crowded_out: set[str]
 
 
 class Intake:
@@ -55,9 +65,8 @@ class Intake:
         self._retry = retry
         self._events = {name: event for consumer in consumers for name, event in consumer.events.items()}
 
-    def take_in(self, arrived: Sequence[Incoming], now: float, *, followers: bool = True) -> list[OutgoingMessage]:
-        """Handles or stores all of them and, with `followers`, what is stored behind them; gives what is to be sent now
-        that it is committed."""
+    def take_in(self, arrived: Sequence[Incoming], now: float, *, followers: bool = True) -> Outcome:
+        """Handles or stores all of them and, with `followers`, what is stored behind them."""
 
         def opened(connection: Connection) -> dict[StreamKey, OpenStream]:
             return _open_streams(connection, arrived, now, followers=followers)
@@ -70,9 +79,9 @@ class Intake:
         def opened(connection: Connection) -> dict[StreamKey, OpenStream]:
             return _reopen_streams(connection, claimed, MOST_READ_AT_ONCE if followers else 1)
 
-        return self._carefully_if_need_be(opened, (), now)
+        return self._carefully_if_need_be(opened, (), now).outgoing
 
-    def _carefully_if_need_be(self, opened: Opened, arrived: Sequence[Incoming], now: float) -> list[OutgoingMessage]:
+    def _carefully_if_need_be(self, opened: Opened, arrived: Sequence[Incoming], now: float) -> Outcome:
         try:
             return self._transaction(opened, arrived, now, careful=False)
         except Exception as error:
@@ -81,17 +90,16 @@ class Intake:
             logger.warning("a batch of events is run again with savepoints: %r", error)
         return self._transaction(opened, arrived, now, careful=True)
 
-    def _transaction(
-        self, opened: Opened, arrived: Sequence[Incoming], now: float, *, careful: bool
-    ) -> list[OutgoingMessage]:
+    def _transaction(self, opened: Opened, arrived: Sequence[Incoming], now: float, *, careful: bool) -> Outcome:
         with self._engine.begin() as connection, lent_session(connection) as session:
             streams = opened(connection)
             work = _Work(connection, session, self._consumers, self._publishes, now)
             handle = self._one_by_one if careful else self._all_at_once
             outbound = handle(turns(streams, arrived, now), work)
-            _write(connection, streams, now)
+            crowded_out = _write(connection, streams, now)
             outgoing = outbound.write(connection, now, sent_at_once=True)  # last: others may count the same aggregates
-        return outgoing
+        _tell_of_new_counts(streams.values(), crowded_out)
+        return Outcome(outgoing, {one.message_id for one in crowded_out})
 
     def _all_at_once(self, turns: Turns, work: _Work) -> Outbound:
         occurrences = []
@@ -197,7 +205,7 @@ def _open_streams(
 ) -> dict[StreamKey, OpenStream]:
     """Those in which something has arrived, with what is stored of them, as far as it may be handled now."""
     locked = event_inbox.lock_streams(connection, {one.stream for one in arrived})
-    streams = {key: OpenStream(key, locked[key].handled, only_arrived=not followers) for key in locked}
+    streams = {key: OpenStream(key, _progress(locked[key]), only_arrived=not followers) for key in locked}
     comes = {(one.stream, one.number) for one in arrived}
     for key, stream in streams.items():
         if locked[key].stored:
@@ -211,10 +219,14 @@ def _open_streams(
 def _reopen_streams(connection: Connection, claimed: Sequence[Claimed], limit: int) -> dict[StreamKey, OpenStream]:
     """Those in which stored events were claimed; whoever claims one may handle it now."""
     locked = event_inbox.lock_streams(connection, {one.key for one in claimed})
-    streams = {key: OpenStream(key, locked[key].handled) for key in locked}
+    streams = {key: OpenStream(key, _progress(locked[key])) for key in locked}
     for stream in streams.values():
         _read(connection, stream, limit, ready={one.id for one in claimed})
     return streams
+
+
+def _progress(stream: Stream) -> Progress:
+    return Progress(stream.handled, stream.recent)
 
 
 def _read(connection: Connection, stream: OpenStream, limit: int, ready: Collection[int] = ()) -> None:
@@ -225,8 +237,10 @@ def _read(connection: Connection, stream: OpenStream, limit: int, ready: Collect
         stream.add(replace(incoming, wake_at=None) if row["id"] in ready else incoming)
 
 
-def _write(connection: Connection, streams: Mapping[StreamKey, OpenStream], now: float) -> None:
+def _write(connection: Connection, streams: Mapping[StreamKey, OpenStream], now: float) -> list[Incoming]:
+    """Gives those for which there was no place."""
     event_inbox.remove(connection, [row_id for stream in streams.values() for row_id in stream.done_rows])
+    crowded_out = [one for stream in streams.values() for one in (*stream.crowded_out, *_unseen(connection, stream))]
     event_inbox.store(connection, [_row(one, now) for stream in streams.values() for one in _to_store(stream)])
     for stream in streams.values():
         failed = stream.failed
@@ -236,8 +250,32 @@ def _write(connection: Connection, streams: Mapping[StreamKey, OpenStream], now:
             event_inbox.change(connection, failed.row_id, failure=failed.problem.to_json(), **changes)
         elif stream.moved and stream.read_up_to is not None:
             event_inbox.wake(connection, stream.key, stream.handled + 1, now)
-    states = {key: Stream(stream.handled, stream.stored) for key, stream in streams.items()}
+    states = {key: Stream(stream.handled, stream.stored, stream.progress.recent) for key, stream in streams.items()}
     event_inbox.write_streams(connection, states)
+    return crowded_out
+
+
+def _unseen(connection: Connection, stream: OpenStream) -> list[Incoming]:
+    """Whose places others have that are stored, and were not read."""
+    if stream.read_up_to is None or not stream.new:
+        return []
+    stored = event_inbox.message_ids(connection, stream.key, [one.number for one in stream.new])
+    return [one for one in stream.new if stored.get(one.number, one.message_id) != one.message_id]
+
+
+def _tell_of_new_counts(streams: Iterable[OpenStream], crowded_out: Sequence[Incoming]) -> None:
+    for first in (stream.counted_anew[0] for stream in streams if stream.counted_anew):
+        logger.warning(
+            "%s counts its events of %s anew: number %d had been handled, and event %s %s has it as well; was its "
+            "database restored? It is handled as the next one (docs/howto/operate-events.md)",
+            first.stream.source, first.stream.aggregate, first.number, first.event, first.message_id,
+        )  # fmt: skip
+    for one in crowded_out:
+        logger.warning(
+            "event %s %s gets no receipt yet: another event is stored as number %d of %s of %s; was the publisher's "
+            "database restored? It is taken in once that one is gone (docs/howto/operate-events.md)",
+            one.event, one.message_id, one.number, one.stream.aggregate, one.stream.source,
+        )  # fmt: skip
 
 
 def _to_store(stream: OpenStream) -> list[Incoming]:
