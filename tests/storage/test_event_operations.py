@@ -76,7 +76,7 @@ def test_what_is_parked_stands_first_however_much_else_waits(bank: Bank, crm: Cr
 
 
 def test_an_event_of_a_type_that_nobody_handles_says_so(bank: Bank, crm: Crm) -> None:
-    crm.take(Bank(bank.engine, GossipHeard).publish(GossipHeard("a1")))
+    crm.park(Bank(bank.engine, GossipHeard).publish(GossipHeard("a1")))
     assert "parked: UnknownEvent: crm.events handles no such event (but bank.opened)" in crm.situations()
 
 

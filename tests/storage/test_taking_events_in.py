@@ -27,6 +27,7 @@ from tests.support.events import (
     Bank,
     Booked,
     Ledger,
+    Opened,
     changed,
     number_of,
     received,
@@ -326,7 +327,8 @@ def test_an_event_of_an_unknown_type_waits_in_its_place_with_a_receipt(ledger: L
     ledger.take(first, third)
     ledger.batches.take_unasked(delivery_of(unknown))
     parked = ledger.stored()[ONE, 2]
-    assert parked.parked and parked.failure["type"] == "UnknownEvent" and "bank.moved" in parked.failure["message"]
+    assert parked.failure["type"] == "UnknownEvent" and "bank.moved" in parked.failure["message"]
+    assert (parked.attempts, parked.parked) == (1, False)
     assert ledger.handled == {ONE: [1]} and received(ledger.receipts()[-1]) == [unknown.id]
     ledger.batches.take_unasked(delivery_of(unknown))
     assert received(ledger.receipts()[0]) == [unknown.id], "its publisher may have missed the first"
@@ -341,9 +343,20 @@ def test_a_receipt_that_cannot_be_sent_for_what_celery_rejected_is_no_error(ledg
     assert len(ledger.receipts()) == 1 and ledger.handled == {ONE: [1]}
 
 
+def test_what_an_old_worker_does_not_know_a_new_one_beside_it_handles(ledger: Ledger) -> None:
+    """In a rolling deployment."""
+    old = Ledger(ledger.engine, LEDGER, Opened)
+    first, second = sent_by_bank(2)
+    old.batches.take_unasked(delivery_of(first))
+    ledger.take(second)
+    assert ledger.handled == {} and old.runs == []
+    ledger.due_at(1e10)
+    assert ledger.handled == {ONE: [1, 2]} and ledger.stored() == {}
+
+
 @pytest.mark.parametrize("payload", [None, [], {}, {"account": "1", "amount": "much"}, "text", 7])
 @pytest.mark.parametrize("number", [1, 2], ids=["in turn", "too early"])
-def test_a_payload_that_is_none_of_its_event_is_parked_when_its_turn_comes(
+def test_a_payload_that_is_none_of_its_event_is_tried_when_its_turn_comes_and_then_parked(
     ledger: Ledger, payload: Any, number: int
 ) -> None:
     first, second = sent_by_bank(2)
@@ -352,6 +365,9 @@ def test_a_payload_that_is_none_of_its_event_is_parked_when_its_turn_comes(
     ledger.take(bad)
     if number == 2:
         ledger.take(first)
+    assert (ledger.stored()[ONE, number].attempts, ledger.stored()[ONE, number].parked) == (1, False)
+    for moment in (1e10, 2e10):
+        ledger.due_at(moment)
     parked = ledger.stored()[ONE, number]
     assert (parked.parked, parked.failure["type"], parked.payload) == (True, "PayloadRefused", payload)
     assert ledger.handled == ({} if number == 1 else {ONE: [1]})

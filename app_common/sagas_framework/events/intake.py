@@ -26,7 +26,7 @@ from sagas_framework.storage.event_inbox import Claimed, Stream
 from sagas_framework.storage.outbox import StreamKey
 from sagas_framework.storage.weather import is_bad_weather
 from sagas_framework.transport.wire import OutgoingMessage
-from sagas_framework.vocabulary.command import Failure, FailureKind
+from sagas_framework.vocabulary.command import Failure
 from sagas_framework.vocabulary.event import AnyEvent
 
 logger = logging.getLogger(__name__)
@@ -104,48 +104,51 @@ class Intake:
     def _all_at_once(self, turns: Turns, work: _Work) -> Outbound:
         occurrences = []
         for stream, incoming in turns:
-            try:
-                occurrences.append(self._occurrence(incoming))
-                stream.done()
-            except _NotToBeHandled as no:
-                self._fail(stream, incoming, no.failure, work.now, for_good=True)
+            occurrence = self._occurrence(incoming)
+            if isinstance(occurrence, Failure):
+                self._fail(stream, incoming, occurrence, work.now)
+                continue
+            occurrences.append(occurrence)
+            stream.done()
         return work.do(occurrences)
 
     def _one_by_one(self, turns: Turns, work: _Work) -> Outbound:
         together = Outbound(self._publishes)
         for stream, incoming in turns:
+            occurrence = self._occurrence(incoming)
+            if isinstance(occurrence, Failure):
+                self._fail(stream, incoming, occurrence, work.now)
+                continue
             try:
-                occurrence = self._occurrence(incoming)
                 with work.session.begin_nested():
                     work.session.connection()  # the savepoint is there only now
                     outbound = work.do([occurrence])
                     check_deferred_constraints(work.session)
                 together.include(outbound)
                 stream.done()
-            except _NotToBeHandled as no:
-                self._fail(stream, incoming, no.failure, work.now, for_good=True)
             except Exception as error:
                 if is_bad_weather(error):
                     raise
-                self._fail(stream, incoming, Failure.of(error), work.now, for_good=False)
+                self._fail(stream, incoming, Failure.of(error), work.now)
         return together
 
-    def _occurrence(self, incoming: Incoming) -> Occurrence:
+    def _occurrence(self, incoming: Incoming) -> Occurrence | Failure:
+        """What this worker does not know, or cannot read, another one of a newer release beside it may: it is tried
+        again like what a handler raises at."""
         event = self._events.get(incoming.event)
         if event is None:
             known = ", ".join(sorted(self._events))
-            raise _NotToBeHandled(_failure("UnknownEvent", f"{self.subscriber} handles no such event (but {known})"))
+            return Failure("UnknownEvent", f"{self.subscriber} handles no such event (but {known})")
         try:
             payload = event.decode(incoming.payload)
         except PayloadRefused as refused:
-            raise _NotToBeHandled(_failure("PayloadRefused", str(refused))) from None
+            return Failure("PayloadRefused", str(refused))
         stream = incoming.stream
         return Occurrence(event, incoming.message_id, stream.source, stream.aggregate, incoming.number, payload)
 
-    def _fail(self, stream: OpenStream, incoming: Incoming, failure: Failure, now: float, *, for_good: bool) -> None:
-        """`for_good`: trying again changes nothing, until somebody has seen to it."""
+    def _fail(self, stream: OpenStream, incoming: Incoming, failure: Failure, now: float) -> None:
         attempts = incoming.attempts + 1
-        parked = for_good or not self._retry.allows_another_after(attempts)
+        parked = not self._retry.allows_another_after(attempts)
         wake_at = None if parked else now + self._retry.delay_seconds_after(attempts)
         stream.failed = replace(incoming, attempts=attempts, parked=parked, wake_at=wake_at, problem=failure)
         what = "waits for the operator (`sagas events list`)" if parked else "will be tried again"
@@ -154,16 +157,6 @@ class Intake:
             incoming.event, incoming.message_id, incoming.number, incoming.stream.aggregate, what,
             failure.type, failure.message,
         )  # fmt: skip
-
-
-class _NotToBeHandled(Exception):
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
-
-
-def _failure(type_: str, message: str) -> Failure:
-    return Failure(type_, message, kind=FailureKind.ERROR)
 
 
 @dataclass(frozen=True)

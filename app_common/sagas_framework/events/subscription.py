@@ -52,8 +52,8 @@ class Subscription:
         return DueEvents(self._engine, Publisher(self._app, self._broker), self._intake)
 
     def take_unknown(self, delivery: Delivery) -> bool:
-        """An event of a type that nobody here handles waits in its place for the operator, and what is behind it waits
-        with it. False: it is no event."""
+        """An event of a type that nobody here handles fails in its place like any other, and what is behind it waits.
+        False: it is no event."""
         if not isinstance(incoming_of(delivery, self.queue), Incoming):
             return False
         self._batches.take_unasked(delivery)
