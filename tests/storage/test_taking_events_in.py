@@ -15,7 +15,9 @@ from sagas_framework import EventContext
 from sagas_framework.delivery.suspects import BEGUN_BEFORE_POISON, POISON
 from sagas_framework.errors import Refusal
 from sagas_framework.events import intake
+from sagas_framework.events.publishing import Announcer
 from sagas_framework.operations.events import Events
+from sagas_framework.storage.database import lent_savepoint
 from sagas_framework.storage.schema import deliveries, event_inbox, kept_messages
 from sagas_framework.transport.wire import OutgoingMessage, task_body
 from sagas_framework.vocabulary.command import MAX_NAME_CHARACTERS
@@ -28,6 +30,7 @@ from tests.support.events import (
     Booked,
     Ledger,
     Opened,
+    by_name,
     changed,
     number_of,
     received,
@@ -35,7 +38,8 @@ from tests.support.events import (
     sent_by_bank,
     wanted_by,
 )
-from tests.support.orchestration import delivery_of, raw_delivery, watching
+from tests.support.orchestration import RecordingPublisher, delivery_of, raw_delivery, watching
+from tests.support.participation import payload_of
 from tests.support.threads import in_threads
 
 ONE, OTHER = "account=1", "account=2"
@@ -239,6 +243,33 @@ def test_what_a_handler_publishes_leaves_after_the_commit_and_by_the_relay_if_th
     assert ledger.handled == {ONE: [1, 2, 3]}
     audit = Bank(ledger.engine)
     assert [number_of(one) for one in audit.relay_at(1e11)] == [1, 2, 3]
+
+
+def test_whatever_way_handlers_publish_the_numbers_are_in_the_order_of_their_calls(ledger: Ledger) -> None:
+    announcer = Announcer(RecordingPublisher(), by_name(Booked))
+
+    def book(event: Any, context: EventContext) -> None:
+        announcer.announce(Booked("1", 10), context.session)
+        context.publish(Booked("1", 20))
+        with suppress(LookupError), context.session.begin_nested():
+            context.publish(Booked("1", 25))
+            announcer.announce(Booked("1", 26), context.session)
+            raise LookupError
+        with lent_savepoint(context.session) as within:
+            announcer.announce(Booked("1", 30), within)
+        with suppress(LookupError), lent_savepoint(context.session) as within:
+            announcer.announce(Booked("1", 35), within)
+            raise LookupError
+        context.publish(Booked("1", 40))
+        if event.amount == 2:
+            raise LookupError("all of it goes along")
+
+    ledger.before = book
+    with watching(ledger.engine) as seen:
+        ledger.take(*sent_by_bank(2))
+    assert len(seen.writing_to("INTO saga_event_number")) == 1
+    booked = wanted_by(AUDIT, ledger.publisher.take())
+    assert [(number_of(one), payload_of(one)["amount"]) for one in booked] == [(1, 10), (2, 20), (3, 30), (4, 40)]
 
 
 def test_a_death_between_commit_and_publish_loses_nothing(ledger: Ledger) -> None:

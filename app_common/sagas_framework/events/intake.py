@@ -93,15 +93,17 @@ class Intake:
     def _transaction(self, opened: Opened, arrived: Sequence[Incoming], now: float, *, careful: bool) -> Outcome:
         with self._engine.begin() as connection, lent_session(connection) as session:
             streams = opened(connection)
-            work = _Work(connection, session, self._consumers, self._publishes, now)
+            outbound = Outbound(self._publishes)
+            outbound.take_all_of(session)
+            work = _Work(connection, session, self._consumers, outbound, now)
             handle = self._one_by_one if careful else self._all_at_once
-            outbound = handle(turns(streams, arrived, now), work)
+            handle(turns(streams, arrived, now), work)
             crowded_out = _write(connection, streams, now)
             outgoing = outbound.write(connection, now, sent_at_once=True)  # last: others may count the same aggregates
         _tell_of_new_counts(streams.values(), crowded_out)
         return Outcome(outgoing, {one.message_id for one in crowded_out})
 
-    def _all_at_once(self, turns: Turns, work: _Work) -> Outbound:
+    def _all_at_once(self, turns: Turns, work: _Work) -> None:
         occurrences = []
         for stream, incoming in turns:
             occurrence = self._occurrence(incoming)
@@ -110,10 +112,9 @@ class Intake:
                 continue
             occurrences.append(occurrence)
             stream.done()
-        return work.do(occurrences)
+        work.do(occurrences)
 
-    def _one_by_one(self, turns: Turns, work: _Work) -> Outbound:
-        together = Outbound(self._publishes)
+    def _one_by_one(self, turns: Turns, work: _Work) -> None:
         for stream, incoming in turns:
             occurrence = self._occurrence(incoming)
             if isinstance(occurrence, Failure):
@@ -122,15 +123,13 @@ class Intake:
             try:
                 with work.session.begin_nested():
                     work.session.connection()  # the savepoint is there only now
-                    outbound = work.do([occurrence])
+                    work.do([occurrence])
                     check_deferred_constraints(work.session)
-                together.include(outbound)
                 stream.done()
             except Exception as error:
                 if is_bad_weather(error):
                     raise
                 self._fail(stream, incoming, Failure.of(error), work.now)
-        return together
 
     def _occurrence(self, incoming: Incoming) -> Occurrence | Failure:
         """What this worker does not know, or cannot read, another one of a newer release beside it may: it is tried
@@ -166,16 +165,15 @@ class _Work:
     connection: Connection
     session: LentSession
     consumers: Sequence[Consumer]
-    publishes: Mapping[str, AnyEvent]
+    outbound: Outbound
     now: float
 
-    def do(self, occurrences: Sequence[Occurrence]) -> Outbound:
-        """All of it, or nothing where anything raises; what it says is still to be written."""
-        outbound = Outbound(self.publishes)
+    def do(self, occurrences: Sequence[Occurrence]) -> None:
+        """All of it; what it says is still to be written."""
         if not occurrences:
-            return outbound
+            return
         opened = [
-            (consumer.events, consumer.begin(self.connection, self.session, outbound, self.now))
+            (consumer.events, consumer.begin(self.connection, self.session, self.outbound, self.now))
             for consumer in self.consumers
         ]
         for wanted, consumption in opened:
@@ -187,7 +185,6 @@ class _Work:
         for _, consumption in opened:
             consumption.write()
         self.session.flush()
-        return outbound
 
 
 # ---- the streams, from the database and back -------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from sagas_framework.orchestrator.chain import Care, Chain
 from sagas_framework.orchestrator.instance import Instance, Work
 from sagas_framework.storage import instances, outbox
 from sagas_framework.storage.database import lent_savepoint
+from sagas_framework.transport.wire import OutgoingMessage
 from sagas_framework.vocabulary import codec
 from sagas_framework.vocabulary.identity import new_saga_id
 
@@ -115,5 +116,6 @@ class Starts(AfterCommit[Started]):
     """The sagas that sessions have started: all of a transaction's are written as its very last statements, and their
     commands are published just after it; in the end the due loop sends them."""
 
-    def write(self, connection: Connection, items: Sequence[Started]) -> None:
+    def write(self, connection: Connection, items: Sequence[Started]) -> Sequence[OutgoingMessage]:
         write_started(connection, items)
+        return super().write(connection, items)
