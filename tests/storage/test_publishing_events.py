@@ -170,6 +170,22 @@ def test_numbers_are_taken_at_the_commit_and_not_before(bank: Bank) -> None:
         assert len(seen.writing_to("saga_event_number")) == 1 and len(seen.writing_to("saga_outbox")) == 1
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_however_many_streams_are_counted_it_takes_as_few_statements(bank: Bank, known: bool) -> None:
+    if known:
+        bank.publish(*(Moved(str(account), 1) for account in range(30)))
+    counts = []
+    for accounts in (range(2), range(30)):
+        with bank.engine.connect() as connection, watching(bank.engine) as seen, suppress(LookupError):
+            with connection.begin():
+                with lent_session(connection) as session:
+                    for account in accounts:
+                        bank.announcer.announce(Moved(str(account), 1), session)
+                raise LookupError
+        counts.append(len([one for one in seen.texts if "saga_event_number" in one]))
+    assert counts[0] == counts[1] <= 2
+
+
 # ---- in whose transaction -------------------------------------------------------------------------------------------
 
 

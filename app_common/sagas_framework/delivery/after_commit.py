@@ -51,8 +51,7 @@ class AfterCommit(Generic[Item]):
         return [message for item in items for message in item.outgoing]
 
     def add(self, session: Session, item: Item) -> None:
-        if session.twophase:
-            raise TwoPhaseRefused
+        refuse_two_phases(session)
         connection = session.connection()
         if isinstance(session, LentSession):
             kind: type[_Gathered[Item]] = _Lent
@@ -73,6 +72,12 @@ class AfterCommit(Generic[Item]):
             logger.warning("%d messages are not sent now, but later by somebody else: %s", len(messages), error)
         except Exception:  # the caller's work is committed: nothing that happens here is to look like its failure
             logger.exception("%d messages are not sent now, but later by somebody else", len(messages))
+
+
+def refuse_two_phases(session: Session) -> None:
+    """SQLAlchemy does not say when such a session commits: what is written then would be lost."""
+    if session.twophase:
+        raise TwoPhaseRefused
 
 
 class _Gathered(Generic[Item]):

@@ -39,7 +39,7 @@ MOST_READ_AT_ONCE = 200
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TakenIn:
     """What a committed transaction has left to be sent, and the ids of what it could not take in: it is to come again,
     and gets no receipt."""
 
@@ -59,13 +59,15 @@ class Intake:
         retry: RetryPolicy,
     ) -> None:
         self.subscriber = subscriber
-        self._engine = engine
-        self._consumers = consumers
+        self.engine = engine
+        self.consumers = consumers
         self._publishes = publishes
         self._retry = retry
-        self._events = {name: event for consumer in consumers for name, event in consumer.events.items()}
+        self.events: Mapping[str, AnyEvent] = {
+            name: event for consumer in consumers for name, event in consumer.events.items()
+        }
 
-    def take_in(self, arrived: Sequence[Incoming], now: float, *, followers: bool = True) -> Outcome:
+    def take_in(self, arrived: Sequence[Incoming], now: float, *, followers: bool = True) -> TakenIn:
         """Handles or stores all of them and, with `followers`, what is stored behind them."""
 
         def opened(connection: Connection) -> dict[StreamKey, OpenStream]:
@@ -81,7 +83,7 @@ class Intake:
 
         return self._carefully_if_need_be(opened, (), now).outgoing
 
-    def _carefully_if_need_be(self, opened: Opened, arrived: Sequence[Incoming], now: float) -> Outcome:
+    def _carefully_if_need_be(self, opened: Opened, arrived: Sequence[Incoming], now: float) -> TakenIn:
         try:
             return self._transaction(opened, arrived, now, careful=False)
         except Exception as error:
@@ -90,18 +92,18 @@ class Intake:
             logger.warning("a batch of events is run again with savepoints: %r", error)
         return self._transaction(opened, arrived, now, careful=True)
 
-    def _transaction(self, opened: Opened, arrived: Sequence[Incoming], now: float, *, careful: bool) -> Outcome:
-        with self._engine.begin() as connection, lent_session(connection) as session:
+    def _transaction(self, opened: Opened, arrived: Sequence[Incoming], now: float, *, careful: bool) -> TakenIn:
+        with self.engine.begin() as connection, lent_session(connection) as session:
             streams = opened(connection)
             outbound = Outbound(self._publishes)
             outbound.take_all_of(session)
-            work = _Work(connection, session, self._consumers, outbound, now)
+            work = _Work(connection, session, self.consumers, outbound, now)
             handle = self._one_by_one if careful else self._all_at_once
             handle(turns(streams, arrived, now), work)
             crowded_out = _write(connection, streams, now)
             outgoing = outbound.write(connection, now, sent_at_once=True)  # last: others may count the same aggregates
         _tell_of_new_counts(streams.values(), crowded_out)
-        return Outcome(outgoing, {one.message_id for one in crowded_out})
+        return TakenIn(outgoing, {one.message_id for one in crowded_out})
 
     def _all_at_once(self, turns: Turns, work: _Work) -> None:
         occurrences = []
@@ -134,9 +136,9 @@ class Intake:
     def _occurrence(self, incoming: Incoming) -> Occurrence | Failure:
         """What this worker does not know, or cannot read, another one of a newer release beside it may: it is tried
         again like what a handler raises at."""
-        event = self._events.get(incoming.event)
+        event = self.events.get(incoming.event)
         if event is None:
-            known = ", ".join(sorted(self._events))
+            known = ", ".join(sorted(self.events))
             return Failure("UnknownEvent", f"{self.subscriber} handles no such event (but {known})")
         try:
             payload = event.decode(incoming.payload)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from sqlalchemy.orm import Session, scoped_session
 
 from sagas_framework.definition.graph import Definition
-from sagas_framework.delivery.after_commit import AfterCommit, Pending
+from sagas_framework.delivery.after_commit import AfterCommit, Pending, refuse_two_phases
 from sagas_framework.engine.protocol import Start
 from sagas_framework.engine.state import SagaState
 from sagas_framework.orchestrator.calls import Announce
@@ -35,6 +35,7 @@ def start(
 ) -> tuple[str, bool]:
     """The saga's id, and whether this call has started it."""
     session = session() if isinstance(session, scoped_session) else session  # the one of this thread, web request, ...
+    refuse_two_phases(session)
     new = NewSaga(definition, orchestrator, data, time.time(), idempotency_key)
     # In a savepoint: the caller may catch what a step raises and commit the rest; no half of a saga must be in it.
     with lent_savepoint(session) as lent:
