@@ -22,8 +22,9 @@ from sagas_framework.delivery.thread import Chore, run_in_workers
 from sagas_framework.errors import ConfigurationError
 from sagas_framework.events.consumer import Consumer
 from sagas_framework.events.handlers import plain_handlers_in
+from sagas_framework.events.intake import Intake
 from sagas_framework.events.subscriber import Subscriber
-from sagas_framework.events.subscription import refuse_missing_subscriptions
+from sagas_framework.events.subscription import Subscription, refuse_missing_subscriptions
 from sagas_framework.events.wiring import (
     DEFAULT_RETRY,
     events_by_name,
@@ -161,7 +162,8 @@ def create_subscriber(
     refuse_contradictions(commands, events=[*published.values(), *wanted])
     queues = dict.fromkeys([queue, receipts_queue_name(name), *receipts_queues(published)])
     app = create_celery_app(name, broker, queues, batches=True)
-    subscriber = Subscriber(name, app, broker, engine, queue, consumers, published, retry)
+    subscription = Subscription(app, broker, Intake(queue, engine, consumers, published, retry))
+    subscriber = Subscriber(name, app, broker, subscription, published)
     take_receipts(app, broker, engine, retry, commands)
     warn_of_unheard(name, published)
     keep_what_celery_rejects(app, engine, subscriber.subscription.take_unknown)

@@ -21,6 +21,7 @@
     ├── TransientError             raised by handlers: "not now, ask me again"
     ├── InsideAStep                a step's function waits for a saga, or signals one, while it holds its own
     ├── SessionIsLent              commit, rollback or close on the session that the framework handed out
+    ├── TwoPhaseRefused            a session that commits in two phases was given to the framework
     ├── AnswerRefused              a later answer that no step waits for
     ├── UnknownSaga                no saga instance has this id
     ├── SagaFailed                 a saga that somebody waited for was rolled back; it has its data and the reason
@@ -161,6 +162,16 @@ class SessionIsLent(SagasError):
             f"session.{operation}() is refused: this session is the transaction in which the framework also "
             "writes the saga's progress; both commit together when your function returns. Use session.flush() "
             "to get generated keys, and raise to undo."
+        )
+
+
+class TwoPhaseRefused(SagasError):
+    """A session that commits in two phases was given to publish, start a saga or answer in."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this session was made with twophase=True: its commit is not the moment at which what is published, "
+            "started or answered in it could be written. Use a session without it"
         )
 
 

@@ -76,7 +76,7 @@ def test_what_is_parked_stands_first_however_much_else_waits(bank: Bank, crm: Cr
 
 
 def test_an_event_of_a_type_that_nobody_handles_says_so(bank: Bank, crm: Crm) -> None:
-    crm.take(Bank(bank.engine, GossipHeard).publish(GossipHeard("a1")))
+    crm.park(Bank(bank.engine, GossipHeard).publish(GossipHeard("a1")))
     assert "parked: UnknownEvent: crm.events handles no such event (but bank.opened)" in crm.situations()
 
 
@@ -237,7 +237,7 @@ def test_an_act_waits_for_whoever_holds_the_aggregate_and_sees_what_he_has_done(
             held.append(True)
             wait()
             event_inbox.remove(connection, [number])
-            event_inbox.write_streams(connection, {key: event_inbox.Stream(1, False)})
+            event_inbox.write_streams(connection, {key: event_inbox.Stream(1, False, "")})
 
     held: list[bool] = []
 

@@ -30,10 +30,10 @@ _FILL = (
     "INSERT INTO saga_event_inbox (subscriber, source, aggregate, number, event, message_id, payload, attempts, "
     "begun, parked, received_at, wake_at) SELECT 'ledger.events', 'bank', 'account=' || (n % 9), n + 5, 'bank.moved', "
     "'filler ' || n, '{{}}', 0, 0, n % 2 = 0, '2026-01-01', {wake_at} FROM ({count}) AS c",
-    "INSERT INTO saga_event_stream (subscriber, source, aggregate, handled, stored) "
-    "SELECT 'ledger.events', 'bank', 'filler=' || n, 1, false FROM ({count}) AS c",
-    "INSERT INTO saga_event_stream (subscriber, source, aggregate, handled, stored) "
-    "SELECT 'ledger.events', 'bank', 'account=' || n, 0, true FROM ({count}) AS c WHERE n < 9",
+    "INSERT INTO saga_event_stream (subscriber, source, aggregate, handled, stored, recent) "
+    "SELECT 'ledger.events', 'bank', 'filler=' || n, 1, false, '' FROM ({count}) AS c",
+    "INSERT INTO saga_event_stream (subscriber, source, aggregate, handled, stored, recent) "
+    "SELECT 'ledger.events', 'bank', 'account=' || n, 0, true, '' FROM ({count}) AS c WHERE n < 9",
     "INSERT INTO saga_event_number (source, subscriber, aggregate, last) "
     "SELECT 'bank', 'ledger.events', 'filler=' || n, 1 FROM ({count}) AS c",
 )

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, insert, select
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from sagas_framework import Command, Event, HandlerContext, handles
-from sagas_framework.errors import DefinitionError, PayloadRefused
+from sagas_framework.errors import DefinitionError, PayloadRefused, TwoPhaseRefused
 from sagas_framework.events.outbound import NOBODY_SUBSCRIBES, Outbound
 from sagas_framework.participant.commands import CommandBatches
 from sagas_framework.storage.database import lent_savepoint, lent_session
@@ -170,6 +170,22 @@ def test_numbers_are_taken_at_the_commit_and_not_before(bank: Bank) -> None:
         assert len(seen.writing_to("saga_event_number")) == 1 and len(seen.writing_to("saga_outbox")) == 1
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_however_many_streams_are_counted_it_takes_as_few_statements(bank: Bank, known: bool) -> None:
+    if known:
+        bank.publish(*(Moved(str(account), 1) for account in range(30)))
+    counts = []
+    for accounts in (range(2), range(30)):
+        with bank.engine.connect() as connection, watching(bank.engine) as seen, suppress(LookupError):
+            with connection.begin():
+                with lent_session(connection) as session:
+                    for account in accounts:
+                        bank.announcer.announce(Moved(str(account), 1), session)
+                raise LookupError
+        counts.append(len([one for one in seen.texts if "saga_event_number" in one]))
+    assert counts[0] == counts[1] <= 2
+
+
 # ---- in whose transaction -------------------------------------------------------------------------------------------
 
 
@@ -232,6 +248,13 @@ def test_an_event_that_nobody_subscribes_to_waits_for_the_operator_and_is_never_
     assert (lonely.problem, lonely.due_at, lonely.queue) == (NOBODY_SUBSCRIBES, None, "")
     assert bank.relay_at(lonely.created_at + 1e6)[0].task == "bank.moved"
     assert len(rows(bank.engine, event_numbers)) == 1
+
+
+def test_a_session_that_commits_in_two_phases_is_refused(bank: Bank) -> None:
+    """What is written with its commit would not be."""
+    with Session(bank.engine, twophase=True) as session, pytest.raises(TwoPhaseRefused, match="twophase=True"):
+        bank.announcer.announce(Moved("1", 1), session)
+    assert bank.outbox() == []
 
 
 # ---- in sessions that are lent --------------------------------------------------------------------------------------

@@ -253,8 +253,10 @@ def test_the_operator_sees_the_event_that_could_start_no_saga_and_replays_it(wir
         assert list(connection.scalars(select(instances.c.saga))) == ["Approve"]
 
 
-def test_an_event_that_starts_nothing_here_waits_for_the_operator(wired: Orchestrator) -> None:
+def test_an_event_that_starts_nothing_here_is_tried_again_where_the_operator_sees_it(wired: Orchestrator) -> None:
     assert wired.subscription is not None
     assert wired.subscription.take_unknown(delivered(OrderForgotten(7)))
     (held,) = Events(wired).waiting()
-    assert held.standing is Standing.PARKED and "handles no such event (but shop.order_placed)" in str(held.failure)
+    assert held.standing is Standing.TO_BE_TRIED and "handles no such event (but shop.order_placed)" in str(
+        held.failure
+    )

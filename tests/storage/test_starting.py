@@ -8,7 +8,7 @@ from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.orm import Session
 
 from sagas_framework import StepContext
-from sagas_framework.errors import PayloadRefused, SessionIsLent
+from sagas_framework.errors import PayloadRefused, SessionIsLent, TwoPhaseRefused
 from sagas_framework.storage.schema import instances
 from tests.support import sagas
 from tests.support.orchestration import Bench
@@ -232,3 +232,9 @@ def test_a_key_whose_first_start_rolls_back_is_free_for_the_one_that_waited(engi
 
 def test_one_key_serves_once_for_each_kind_of_saga(bench: Bench) -> None:
     assert bench.started(OrderSaga, OrderData(1), "key") != bench.started(sagas.QuietSaga, OrderData(1), "key")
+
+
+def test_a_session_that_commits_in_two_phases_is_refused(bench: Bench) -> None:
+    with Session(bench.engine, twophase=True) as session, pytest.raises(TwoPhaseRefused, match="twophase=True"):
+        bench.start(OrderSaga, OrderData(1), session)
+    assert count_sagas(bench.engine) == 0

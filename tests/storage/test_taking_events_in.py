@@ -1,7 +1,10 @@
 """A subscriber takes events in: each once, in the order of its aggregate, whatever comes, and whoever raises."""
 
 import random
+import uuid
 from contextlib import suppress
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -12,9 +15,13 @@ from sagas_framework import EventContext
 from sagas_framework.delivery.suspects import BEGUN_BEFORE_POISON, POISON
 from sagas_framework.errors import Refusal
 from sagas_framework.events import intake
+from sagas_framework.events.publishing import Announcer
+from sagas_framework.operations.events import Events
+from sagas_framework.storage.database import lent_savepoint
 from sagas_framework.storage.schema import deliveries, event_inbox, kept_messages
 from sagas_framework.transport.wire import OutgoingMessage, task_body
 from sagas_framework.vocabulary.command import MAX_NAME_CHARACTERS
+from sagas_framework.vocabulary.identity import new_message_id
 from tests.support.events import (
     AUDIT,
     LEDGER,
@@ -22,6 +29,8 @@ from tests.support.events import (
     Bank,
     Booked,
     Ledger,
+    Opened,
+    by_name,
     changed,
     number_of,
     received,
@@ -29,7 +38,8 @@ from tests.support.events import (
     sent_by_bank,
     wanted_by,
 )
-from tests.support.orchestration import delivery_of, raw_delivery, watching
+from tests.support.orchestration import RecordingPublisher, delivery_of, raw_delivery, watching
+from tests.support.participation import payload_of
 from tests.support.threads import in_threads
 
 ONE, OTHER = "account=1", "account=2"
@@ -137,6 +147,80 @@ def test_two_subscribers_in_one_database_know_nothing_of_each_other(engine: Engi
     assert audit.runs == [(ONE, 1), (ONE, 2)]
 
 
+# ---- a publisher that counts anew -----------------------------------------------------------------------------------
+
+
+def anew(message: OutgoingMessage, id_: str) -> OutgoingMessage:
+    """Another event that has the number of this one."""
+    return replace(message, id=id_)
+
+
+def test_a_publisher_whose_counters_went_back_is_heard_and_the_log_says_so(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second, third, fourth = sent_by_bank(4)
+    ledger.take(first, second, third)
+    ledger.take(second, third)
+    assert ledger.handled == {ONE: [1, 2, 3]} and "anew" not in caplog.text
+    ledger.take(anew(second, "restored 2"), anew(second, "restored 2"))
+    assert caplog.text.count("counts its events of account=1 anew") == 1 and "operate-events.md" in caplog.text
+    ledger.take(anew(third, "restored 3"), fourth)
+    ledger.take(anew(second, "restored 2"))
+    assert ledger.handled == {ONE: [1, 2, 3, 2, 3, 4]} and ledger.streams() == {ONE: (4, False)}
+    assert ledger.stored() == {}
+
+
+def test_counters_that_went_back_far_are_told_by_the_time_of_the_events(ledger: Ledger) -> None:
+    messages = sent_by_bank(20)
+    moments = [uuid.UUID(int=(1_700_000_000_000 + number) << 80 | 0x7 << 76 | 0x2 << 62) for number in range(20)]
+    ledger.take(*(anew(one, str(moment)) for one, moment in zip(messages, moments, strict=True)))
+    ledger.take(anew(messages[2], str(moments[2])))
+    assert ledger.streams() == {ONE: (20, False)}
+    ledger.take(anew(messages[2], new_message_id()), anew(messages[3], new_message_id()))
+    assert ledger.handled[ONE][20:] == [3, 4] and ledger.streams() == {ONE: (4, False)}
+
+
+def test_who_counts_anew_and_fails_is_tried_again_and_parked_like_anybody(ledger: Ledger) -> None:
+    first, second, third = sent_by_bank(3)
+    ledger.take(first, second, third)
+    ledger.before = raising_at(2)
+    ledger.take(anew(second, "restored 2"), now=1000.0)
+    assert ledger.stored()[ONE, 2].attempts == 1 and ledger.streams() == {ONE: (1, True)}
+    ledger.before = lambda event, context: None
+    ledger.due_at(1e10)
+    assert ledger.handled == {ONE: [1, 2, 3, 2]}
+
+
+@pytest.mark.parametrize("read", [True, False], ids=["in the first place", "behind others"])
+def test_another_event_of_a_stored_ones_number_gets_no_receipt_until_that_one_is_gone(
+    ledger: Ledger, read: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    messages = sent_by_bank(3)
+    old = messages[1 if read else 2]
+    ledger.take(*messages[1:])
+    ledger.receipts()
+    other = anew(old, "restored")
+    ledger.take(other)
+    assert ledger.receipts() == [] and "gets no receipt yet" in caplog.text
+    ledger.take(messages[0])
+    ledger.receipts()
+    ledger.take(other)
+    assert received(ledger.receipts()[0]) == ["restored"]
+    assert ledger.handled[ONE][3:] == [number_of(other)]
+
+
+def test_what_an_operator_skipped_is_a_duplicate_when_it_comes_again_and_another_is_not(ledger: Ledger) -> None:
+    ledger.before = raising_at(1)
+    first, second = sent_by_bank(2)
+    ledger.batches.apply([], [delivery_of(first)])
+    Events(SimpleNamespace(engine=ledger.engine, subscription=SimpleNamespace(queue=LEDGER))).skip(1, "no use")
+    ledger.before = lambda event, context: None
+    ledger.take(first, second)
+    assert ledger.handled == {ONE: [2]}
+    ledger.take(anew(first, "restored"))
+    assert ledger.handled == {ONE: [2, 1]}
+
+
 # ---- what handlers publish ------------------------------------------------------------------------------------------
 
 
@@ -159,6 +243,33 @@ def test_what_a_handler_publishes_leaves_after_the_commit_and_by_the_relay_if_th
     assert ledger.handled == {ONE: [1, 2, 3]}
     audit = Bank(ledger.engine)
     assert [number_of(one) for one in audit.relay_at(1e11)] == [1, 2, 3]
+
+
+def test_whatever_way_handlers_publish_the_numbers_are_in_the_order_of_their_calls(ledger: Ledger) -> None:
+    announcer = Announcer(RecordingPublisher(), by_name(Booked))
+
+    def book(event: Any, context: EventContext) -> None:
+        announcer.announce(Booked("1", 10), context.session)
+        context.publish(Booked("1", 20))
+        with suppress(LookupError), context.session.begin_nested():
+            context.publish(Booked("1", 25))
+            announcer.announce(Booked("1", 26), context.session)
+            raise LookupError
+        with lent_savepoint(context.session) as within:
+            announcer.announce(Booked("1", 30), within)
+        with suppress(LookupError), lent_savepoint(context.session) as within:
+            announcer.announce(Booked("1", 35), within)
+            raise LookupError
+        context.publish(Booked("1", 40))
+        if event.amount == 2:
+            raise LookupError("all of it goes along")
+
+    ledger.before = book
+    with watching(ledger.engine) as seen:
+        ledger.take(*sent_by_bank(2))
+    assert len(seen.writing_to("INTO saga_event_number")) == 1
+    booked = wanted_by(AUDIT, ledger.publisher.take())
+    assert [(number_of(one), payload_of(one)["amount"]) for one in booked] == [(1, 10), (2, 20), (3, 30), (4, 40)]
 
 
 def test_a_death_between_commit_and_publish_loses_nothing(ledger: Ledger) -> None:
@@ -247,7 +358,8 @@ def test_an_event_of_an_unknown_type_waits_in_its_place_with_a_receipt(ledger: L
     ledger.take(first, third)
     ledger.batches.take_unasked(delivery_of(unknown))
     parked = ledger.stored()[ONE, 2]
-    assert parked.parked and parked.failure["type"] == "UnknownEvent" and "bank.moved" in parked.failure["message"]
+    assert parked.failure["type"] == "UnknownEvent" and "bank.moved" in parked.failure["message"]
+    assert (parked.attempts, parked.parked) == (1, False)
     assert ledger.handled == {ONE: [1]} and received(ledger.receipts()[-1]) == [unknown.id]
     ledger.batches.take_unasked(delivery_of(unknown))
     assert received(ledger.receipts()[0]) == [unknown.id], "its publisher may have missed the first"
@@ -262,9 +374,20 @@ def test_a_receipt_that_cannot_be_sent_for_what_celery_rejected_is_no_error(ledg
     assert len(ledger.receipts()) == 1 and ledger.handled == {ONE: [1]}
 
 
+def test_what_an_old_worker_does_not_know_a_new_one_beside_it_handles(ledger: Ledger) -> None:
+    """In a rolling deployment."""
+    old = Ledger(ledger.engine, LEDGER, Opened)
+    first, second = sent_by_bank(2)
+    old.batches.take_unasked(delivery_of(first))
+    ledger.take(second)
+    assert ledger.handled == {} and old.runs == []
+    ledger.due_at(1e10)
+    assert ledger.handled == {ONE: [1, 2]} and ledger.stored() == {}
+
+
 @pytest.mark.parametrize("payload", [None, [], {}, {"account": "1", "amount": "much"}, "text", 7])
 @pytest.mark.parametrize("number", [1, 2], ids=["in turn", "too early"])
-def test_a_payload_that_is_none_of_its_event_is_parked_when_its_turn_comes(
+def test_a_payload_that_is_none_of_its_event_is_tried_when_its_turn_comes_and_then_parked(
     ledger: Ledger, payload: Any, number: int
 ) -> None:
     first, second = sent_by_bank(2)
@@ -273,6 +396,9 @@ def test_a_payload_that_is_none_of_its_event_is_parked_when_its_turn_comes(
     ledger.take(bad)
     if number == 2:
         ledger.take(first)
+    assert (ledger.stored()[ONE, number].attempts, ledger.stored()[ONE, number].parked) == (1, False)
+    for moment in (1e10, 2e10):
+        ledger.due_at(moment)
     parked = ledger.stored()[ONE, number]
     assert (parked.parked, parked.failure["type"], parked.payload) == (True, "PayloadRefused", payload)
     assert ledger.handled == ({} if number == 1 else {ONE: [1]})

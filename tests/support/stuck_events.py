@@ -17,6 +17,7 @@ from sagas_framework.events.intake import Intake
 from sagas_framework.events.marks import bindings_of
 from sagas_framework.events.outbound import Outbound
 from sagas_framework.events.receipts import ReceiptBatches
+from sagas_framework.events.subscription import Subscription
 from sagas_framework.operations import Events
 from sagas_framework.storage.schema import outbox
 from sagas_framework.transport.celery_app import create_celery_app
@@ -137,10 +138,10 @@ class Crm:
         broker = Broker("memory://")
         app = create_celery_app("crm", broker, [self.queue, "crm.receipts"], batches=True)
         handler = PlainHandler(welcome, bindings_of(welcome))
-        self.subscriber = Subscriber("crm", app, broker, self.engine, self.queue, [handler], {}, RETRY)
+        intake = Intake(self.queue, self.engine, [handler], {}, RETRY)
+        self.subscriber = Subscriber("crm", app, broker, Subscription(app, broker, intake), {})
         self.events = Events(self.subscriber)
         self.publisher = RecordingPublisher()
-        intake = Intake(self.queue, self.engine, [handler], {}, RETRY)
         self._batches = EventBatches(self.engine, self.publisher, intake)
         self._due = DueEvents(self.engine, self.publisher, intake)
 

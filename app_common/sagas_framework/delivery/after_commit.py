@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session, SessionTransaction
 
-from sagas_framework.errors import PublishFailed
+from sagas_framework.errors import PublishFailed, TwoPhaseRefused
 from sagas_framework.storage.database import LentSession
 from sagas_framework.transport.publisher import Publisher
 from sagas_framework.transport.wire import OutgoingMessage
@@ -23,8 +23,8 @@ PUBLISH_TIMEOUT_SECONDS = 1.0
 
 @dataclass
 class Pending:
-    """What was done in a transaction that is not committed yet. `commit_is_seen`: it leaves just after the commit; else
-    somebody else sends it."""
+    """What was done in a transaction that is not committed yet. `commit_is_seen`: what is to be sent of it leaves just
+    after the commit; else somebody else sends it."""
 
     outgoing: Sequence[OutgoingMessage]
     begun_in: SessionTransaction | None = field(default=None, init=False)
@@ -45,10 +45,13 @@ class AfterCommit(Generic[Item]):
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
 
-    def write(self, connection: Connection, items: Sequence[Item]) -> None:
-        """Called with all of a transaction's items as its very last statements, for what is still to be written."""
+    def write(self, connection: Connection, items: Sequence[Item]) -> Sequence[OutgoingMessage]:
+        """Called with all of a transaction's items as its very last statements, for what is still to be written; gives
+        what is to be sent."""
+        return [message for item in items for message in item.outgoing]
 
     def add(self, session: Session, item: Item) -> None:
+        refuse_two_phases(session)
         connection = session.connection()
         if isinstance(session, LentSession):
             kind: type[_Gathered[Item]] = _Lent
@@ -71,6 +74,12 @@ class AfterCommit(Generic[Item]):
             logger.exception("%d messages are not sent now, but later by somebody else", len(messages))
 
 
+def refuse_two_phases(session: Session) -> None:
+    """SQLAlchemy does not say when such a session commits: what is written then would be lost."""
+    if session.twophase:
+        raise TwoPhaseRefused
+
+
 class _Gathered(Generic[Item]):
     """What was added in one session and is not committed."""
 
@@ -84,9 +93,6 @@ class _Gathered(Generic[Item]):
         item.begun_in = self._session.get_nested_transaction() or self._session.get_transaction()
         self._items.append(item)
 
-    def _write(self, connection: Connection) -> None:
-        self._after.write(connection, self._of_this_transaction())
-
     def _of_this_transaction(self) -> list[Item]:
         """What was added in a transaction that close() ended silently is not of this one, and was never committed."""
         transaction = self._session.get_transaction()
@@ -97,11 +103,22 @@ class _Gathered(Generic[Item]):
 
 
 class _Lent(_Gathered[Item]):
-    """In a session that is lent to user code: written when the loan ends. The commit is its owner's."""
+    """In a session that is lent to user code: written when the loan ends, or, within another loan, when that ends. The
+    commit is its owner's."""
+
+    _session: LentSession
 
     def __init__(self, session: LentSession, after: AfterCommit[Item]) -> None:
         super().__init__(session, after)
         session.last_writes.append(self._write)
+
+    def _write(self, connection: Connection) -> None:
+        lender = self._session.lender
+        if isinstance(lender, LentSession):
+            for item in self._of_this_transaction():
+                self._after.add(lender, item)
+        else:
+            self._after.write(connection, self._of_this_transaction())
 
 
 class _Uncommitted(_Gathered[Item]):
@@ -109,6 +126,7 @@ class _Uncommitted(_Gathered[Item]):
 
     def __init__(self, session: Session, after: AfterCommit[Item]) -> None:
         super().__init__(session, after)
+        self._written: tuple[SessionTransaction | None, Sequence[OutgoingMessage]] = (None, ())
         event.listen(session, "after_commit", self._committed)
 
     def add(self, connection: Connection, item: Item) -> None:
@@ -118,12 +136,17 @@ class _Uncommitted(_Gathered[Item]):
         if not event.contains(connection, "commit", self._write):
             event.listen(connection, "commit", self._write)
 
+    def _write(self, connection: Connection) -> None:
+        self._written = (self._session.get_transaction(), self._after.write(connection, self._of_this_transaction()))
+
     def _committed(self, session: Session) -> None:
         if session.in_nested_transaction():  # a savepoint was released: nothing is committed yet
             return
-        messages = [message for item in self._of_this_transaction() for message in item.outgoing]
+        transaction, messages = self._written
+        self._written = (None, ())
         self._items.clear()
-        self._after.publish(messages)
+        if transaction is session.get_transaction():  # else it was not committed
+            self._after.publish(messages)
 
 
 def _within(transaction: SessionTransaction | None, ended: SessionTransaction | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from sqlalchemy import Engine
@@ -31,6 +32,15 @@ class Applied(Protocol):
     def locked(self) -> Sequence[Delivery]:
         """Deliveries that wait, because somebody else holds what they are about."""
         ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`Applied` by who leaves only some of that, or nothing."""
+
+    outgoing: Sequence[OutgoingMessage] = ()
+    sources: Sequence[tuple[str, Delivery]] = ()
+    locked: Sequence[Delivery] = ()
 
 
 class Batches(ABC):

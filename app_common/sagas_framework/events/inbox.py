@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import ClassVar
 
 from sqlalchemy import Engine
 
-from sagas_framework.delivery.batches import Batches
+from sagas_framework.delivery.batches import Batches, Outcome
 from sagas_framework.delivery.suspects import POISON
 from sagas_framework.errors import PublishFailed
 from sagas_framework.events.incoming import KILLER, Incoming, incoming_of
@@ -25,13 +24,6 @@ from sagas_framework.vocabulary.names import receipts_queue_name
 logger = logging.getLogger(__name__)
 
 
-@dataclass
-class TakenIn:
-    outgoing: list[OutgoingMessage] = field(default_factory=list)
-    sources: list[tuple[str, Delivery]] = field(default_factory=list)
-    locked: tuple[()] = ()
-
-
 class EventBatches(Batches):
     """What the inbox of a subscriber's queue hands its batches to."""
 
@@ -41,7 +33,7 @@ class EventBatches(Batches):
         super().__init__(engine, publisher)
         self._intake = intake
 
-    def apply(self, deliveries: Sequence[Delivery], poison: Sequence[Delivery]) -> TakenIn:
+    def apply(self, deliveries: Sequence[Delivery], poison: Sequence[Delivery]) -> Outcome:
         now = time.time()
         read = [(delivery, incoming_of(delivery, self._intake.subscriber)) for delivery in deliveries]
         read += [(delivery, incoming_of(delivery, self._intake.subscriber, KILLER)) for delivery in poison]
@@ -52,8 +44,9 @@ class EventBatches(Batches):
         # A worker that died of what is stored behind these has left a mark on these alone: so that is left to
         # `DueEvents`, which counts for itself.
         unsuspected = not any(delivery.suspect for delivery in deliveries)
-        outgoing = self._intake.take_in([one for _, one in arrived], now, followers=unsuspected)
-        return self._with_receipts(outgoing, arrived)
+        taken_in = self._intake.take_in([one for _, one in arrived], now, followers=unsuspected)
+        here = [(delivery, one) for delivery, one in arrived if one.message_id not in taken_in.crowded_out]
+        return self._with_receipts(taken_in.outgoing, here)
 
     def take_unasked(self, delivery: Delivery) -> None:
         """One that Celery has not handed to a batch, and that it has let go of already: should this fail, its publisher
@@ -63,18 +56,18 @@ class EventBatches(Batches):
         except PublishFailed as error:
             logger.warning("no receipt for event %s %s: %s", delivery.task, delivery.message_id, error)
 
-    def _with_receipts(self, outgoing: list[OutgoingMessage], arrived: Sequence[tuple[Delivery, Incoming]]) -> TakenIn:
+    def _with_receipts(self, outgoing: list[OutgoingMessage], arrived: Sequence[tuple[Delivery, Incoming]]) -> Outcome:
         """One message for each publisher, however many of its events there were."""
-        done = TakenIn(outgoing)
+        sources: list[tuple[str, Delivery]] = []
         by_source: dict[str, list[tuple[Delivery, Incoming]]] = {}
         for delivery, incoming in arrived:
             by_source.setdefault(incoming.stream.source, []).append((delivery, incoming))
         for source, taken in by_source.items():
             ids = [incoming.message_id for _, incoming in taken]
             receipts = receipts_message(receipts_queue_name(source), self._intake.subscriber, ids)
-            done.outgoing.append(receipts)
-            done.sources += [(receipts.id, delivery) for delivery, _ in taken]
-        return done
+            outgoing.append(receipts)
+            sources += [(receipts.id, delivery) for delivery, _ in taken]
+        return Outcome(outgoing, sources)
 
     def _set_aside(self, kept: Sequence[Kept], now: float) -> None:
         if kept:

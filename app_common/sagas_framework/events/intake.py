@@ -18,6 +18,7 @@ from sagas_framework.errors import PayloadRefused
 from sagas_framework.events.consumer import Consumer, Occurrence
 from sagas_framework.events.incoming import Incoming, incoming_of_row
 from sagas_framework.events.outbound import Outbound
+from sagas_framework.events.progress import Progress
 from sagas_framework.events.streams import OpenStream, turns
 from sagas_framework.storage import event_inbox
 from sagas_framework.storage.database import LentSession, check_deferred_constraints, lent_session
@@ -25,7 +26,7 @@ from sagas_framework.storage.event_inbox import Claimed, Stream
 from sagas_framework.storage.outbox import StreamKey
 from sagas_framework.storage.weather import is_bad_weather
 from sagas_framework.transport.wire import OutgoingMessage
-from sagas_framework.vocabulary.command import Failure, FailureKind
+from sagas_framework.vocabulary.command import Failure
 from sagas_framework.vocabulary.event import AnyEvent
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,15 @@ Opened = Callable[[Connection], dict[StreamKey, OpenStream]]
 
 MOST_READ_AT_ONCE = 200
 """So many stored events of one stream are handled in one transaction; the rest in the next ones."""
+
+
+@dataclass(frozen=True)
+class TakenIn:
+    """What a committed transaction has left to be sent, and the ids of what it could not take in: it is to come again,
+    and gets no receipt."""
+
+    outgoing: list[OutgoingMessage]
+    crowded_out: set[str]
 
 
 class Intake:
@@ -49,15 +59,16 @@ class Intake:
         retry: RetryPolicy,
     ) -> None:
         self.subscriber = subscriber
-        self._engine = engine
-        self._consumers = consumers
+        self.engine = engine
+        self.consumers = consumers
         self._publishes = publishes
         self._retry = retry
-        self._events = {name: event for consumer in consumers for name, event in consumer.events.items()}
+        self.events: Mapping[str, AnyEvent] = {
+            name: event for consumer in consumers for name, event in consumer.events.items()
+        }
 
-    def take_in(self, arrived: Sequence[Incoming], now: float, *, followers: bool = True) -> list[OutgoingMessage]:
-        """Handles or stores all of them and, with `followers`, what is stored behind them; gives what is to be sent now
-        that it is committed."""
+    def take_in(self, arrived: Sequence[Incoming], now: float, *, followers: bool = True) -> TakenIn:
+        """Handles or stores all of them and, with `followers`, what is stored behind them."""
 
         def opened(connection: Connection) -> dict[StreamKey, OpenStream]:
             return _open_streams(connection, arrived, now, followers=followers)
@@ -70,9 +81,9 @@ class Intake:
         def opened(connection: Connection) -> dict[StreamKey, OpenStream]:
             return _reopen_streams(connection, claimed, MOST_READ_AT_ONCE if followers else 1)
 
-        return self._carefully_if_need_be(opened, (), now)
+        return self._carefully_if_need_be(opened, (), now).outgoing
 
-    def _carefully_if_need_be(self, opened: Opened, arrived: Sequence[Incoming], now: float) -> list[OutgoingMessage]:
+    def _carefully_if_need_be(self, opened: Opened, arrived: Sequence[Incoming], now: float) -> TakenIn:
         try:
             return self._transaction(opened, arrived, now, careful=False)
         except Exception as error:
@@ -81,63 +92,64 @@ class Intake:
             logger.warning("a batch of events is run again with savepoints: %r", error)
         return self._transaction(opened, arrived, now, careful=True)
 
-    def _transaction(
-        self, opened: Opened, arrived: Sequence[Incoming], now: float, *, careful: bool
-    ) -> list[OutgoingMessage]:
-        with self._engine.begin() as connection, lent_session(connection) as session:
+    def _transaction(self, opened: Opened, arrived: Sequence[Incoming], now: float, *, careful: bool) -> TakenIn:
+        with self.engine.begin() as connection, lent_session(connection) as session:
             streams = opened(connection)
-            work = _Work(connection, session, self._consumers, self._publishes, now)
+            outbound = Outbound(self._publishes)
+            outbound.take_all_of(session)
+            work = _Work(connection, session, self.consumers, outbound, now)
             handle = self._one_by_one if careful else self._all_at_once
-            outbound = handle(turns(streams, arrived, now), work)
-            _write(connection, streams, now)
+            handle(turns(streams, arrived, now), work)
+            crowded_out = _write(connection, streams, now)
             outgoing = outbound.write(connection, now, sent_at_once=True)  # last: others may count the same aggregates
-        return outgoing
+        _tell_of_new_counts(streams.values(), crowded_out)
+        return TakenIn(outgoing, {one.message_id for one in crowded_out})
 
-    def _all_at_once(self, turns: Turns, work: _Work) -> Outbound:
+    def _all_at_once(self, turns: Turns, work: _Work) -> None:
         occurrences = []
         for stream, incoming in turns:
-            try:
-                occurrences.append(self._occurrence(incoming))
-                stream.done()
-            except _NotToBeHandled as no:
-                self._fail(stream, incoming, no.failure, work.now, for_good=True)
-        return work.do(occurrences)
+            occurrence = self._occurrence(incoming)
+            if isinstance(occurrence, Failure):
+                self._fail(stream, incoming, occurrence, work.now)
+                continue
+            occurrences.append(occurrence)
+            stream.done()
+        work.do(occurrences)
 
-    def _one_by_one(self, turns: Turns, work: _Work) -> Outbound:
-        together = Outbound(self._publishes)
+    def _one_by_one(self, turns: Turns, work: _Work) -> None:
         for stream, incoming in turns:
+            occurrence = self._occurrence(incoming)
+            if isinstance(occurrence, Failure):
+                self._fail(stream, incoming, occurrence, work.now)
+                continue
             try:
-                occurrence = self._occurrence(incoming)
                 with work.session.begin_nested():
                     work.session.connection()  # the savepoint is there only now
-                    outbound = work.do([occurrence])
+                    work.do([occurrence])
                     check_deferred_constraints(work.session)
-                together.include(outbound)
                 stream.done()
-            except _NotToBeHandled as no:
-                self._fail(stream, incoming, no.failure, work.now, for_good=True)
             except Exception as error:
                 if is_bad_weather(error):
                     raise
-                self._fail(stream, incoming, Failure.of(error), work.now, for_good=False)
-        return together
+                self._fail(stream, incoming, Failure.of(error), work.now)
 
-    def _occurrence(self, incoming: Incoming) -> Occurrence:
-        event = self._events.get(incoming.event)
+    def _occurrence(self, incoming: Incoming) -> Occurrence | Failure:
+        """What this worker does not know, or cannot read, another one of a newer release beside it may: it is tried
+        again like what a handler raises at."""
+        event = self.events.get(incoming.event)
         if event is None:
-            known = ", ".join(sorted(self._events))
-            raise _NotToBeHandled(_failure("UnknownEvent", f"{self.subscriber} handles no such event (but {known})"))
+            known = ", ".join(sorted(self.events))
+            return Failure("UnknownEvent", f"{self.subscriber} handles no such event (but {known})")
         try:
             payload = event.decode(incoming.payload)
         except PayloadRefused as refused:
-            raise _NotToBeHandled(_failure("PayloadRefused", str(refused))) from None
+            return Failure("PayloadRefused", str(refused))
         stream = incoming.stream
         return Occurrence(event, incoming.message_id, stream.source, stream.aggregate, incoming.number, payload)
 
-    def _fail(self, stream: OpenStream, incoming: Incoming, failure: Failure, now: float, *, for_good: bool) -> None:
-        """`for_good`: trying again changes nothing, until somebody has seen to it."""
+    def _fail(self, stream: OpenStream, incoming: Incoming, failure: Failure, now: float) -> None:
         attempts = incoming.attempts + 1
-        parked = for_good or not self._retry.allows_another_after(attempts)
+        parked = not self._retry.allows_another_after(attempts)
         wake_at = None if parked else now + self._retry.delay_seconds_after(attempts)
         stream.failed = replace(incoming, attempts=attempts, parked=parked, wake_at=wake_at, problem=failure)
         what = "waits for the operator (`sagas events list`)" if parked else "will be tried again"
@@ -148,16 +160,6 @@ class Intake:
         )  # fmt: skip
 
 
-class _NotToBeHandled(Exception):
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
-
-
-def _failure(type_: str, message: str) -> Failure:
-    return Failure(type_, message, kind=FailureKind.ERROR)
-
-
 @dataclass(frozen=True)
 class _Work:
     """What handling needs of a transaction."""
@@ -165,16 +167,15 @@ class _Work:
     connection: Connection
     session: LentSession
     consumers: Sequence[Consumer]
-    publishes: Mapping[str, AnyEvent]
+    outbound: Outbound
     now: float
 
-    def do(self, occurrences: Sequence[Occurrence]) -> Outbound:
-        """All of it, or nothing where anything raises; what it says is still to be written."""
-        outbound = Outbound(self.publishes)
+    def do(self, occurrences: Sequence[Occurrence]) -> None:
+        """All of it; what it says is still to be written."""
         if not occurrences:
-            return outbound
+            return
         opened = [
-            (consumer.events, consumer.begin(self.connection, self.session, outbound, self.now))
+            (consumer.events, consumer.begin(self.connection, self.session, self.outbound, self.now))
             for consumer in self.consumers
         ]
         for wanted, consumption in opened:
@@ -186,7 +187,6 @@ class _Work:
         for _, consumption in opened:
             consumption.write()
         self.session.flush()
-        return outbound
 
 
 # ---- the streams, from the database and back -------------------------------------------------------------------------
@@ -197,7 +197,7 @@ def _open_streams(
 ) -> dict[StreamKey, OpenStream]:
     """Those in which something has arrived, with what is stored of them, as far as it may be handled now."""
     locked = event_inbox.lock_streams(connection, {one.stream for one in arrived})
-    streams = {key: OpenStream(key, locked[key].handled, only_arrived=not followers) for key in locked}
+    streams = {key: OpenStream(key, _progress(locked[key]), only_arrived=not followers) for key in locked}
     comes = {(one.stream, one.number) for one in arrived}
     for key, stream in streams.items():
         if locked[key].stored:
@@ -211,10 +211,14 @@ def _open_streams(
 def _reopen_streams(connection: Connection, claimed: Sequence[Claimed], limit: int) -> dict[StreamKey, OpenStream]:
     """Those in which stored events were claimed; whoever claims one may handle it now."""
     locked = event_inbox.lock_streams(connection, {one.key for one in claimed})
-    streams = {key: OpenStream(key, locked[key].handled) for key in locked}
+    streams = {key: OpenStream(key, _progress(locked[key])) for key in locked}
     for stream in streams.values():
         _read(connection, stream, limit, ready={one.id for one in claimed})
     return streams
+
+
+def _progress(stream: Stream) -> Progress:
+    return Progress(stream.handled, stream.recent)
 
 
 def _read(connection: Connection, stream: OpenStream, limit: int, ready: Collection[int] = ()) -> None:
@@ -225,8 +229,10 @@ def _read(connection: Connection, stream: OpenStream, limit: int, ready: Collect
         stream.add(replace(incoming, wake_at=None) if row["id"] in ready else incoming)
 
 
-def _write(connection: Connection, streams: Mapping[StreamKey, OpenStream], now: float) -> None:
+def _write(connection: Connection, streams: Mapping[StreamKey, OpenStream], now: float) -> list[Incoming]:
+    """Gives those for which there was no place."""
     event_inbox.remove(connection, [row_id for stream in streams.values() for row_id in stream.done_rows])
+    crowded_out = [one for stream in streams.values() for one in (*stream.crowded_out, *_unseen(connection, stream))]
     event_inbox.store(connection, [_row(one, now) for stream in streams.values() for one in _to_store(stream)])
     for stream in streams.values():
         failed = stream.failed
@@ -236,8 +242,32 @@ def _write(connection: Connection, streams: Mapping[StreamKey, OpenStream], now:
             event_inbox.change(connection, failed.row_id, failure=failed.problem.to_json(), **changes)
         elif stream.moved and stream.read_up_to is not None:
             event_inbox.wake(connection, stream.key, stream.handled + 1, now)
-    states = {key: Stream(stream.handled, stream.stored) for key, stream in streams.items()}
+    states = {key: Stream(stream.handled, stream.stored, stream.progress.recent) for key, stream in streams.items()}
     event_inbox.write_streams(connection, states)
+    return crowded_out
+
+
+def _unseen(connection: Connection, stream: OpenStream) -> list[Incoming]:
+    """Whose places others have that are stored, and were not read."""
+    if stream.read_up_to is None or not stream.new:
+        return []
+    stored = event_inbox.message_ids(connection, stream.key, [one.number for one in stream.new])
+    return [one for one in stream.new if stored.get(one.number, one.message_id) != one.message_id]
+
+
+def _tell_of_new_counts(streams: Iterable[OpenStream], crowded_out: Sequence[Incoming]) -> None:
+    for first in (stream.counted_anew[0] for stream in streams if stream.counted_anew):
+        logger.warning(
+            "%s counts its events of %s anew: number %d had been handled, and event %s %s has it as well; was its "
+            "database restored? It is handled as the next one (docs/howto/operate-events.md)",
+            first.stream.source, first.stream.aggregate, first.number, first.event, first.message_id,
+        )  # fmt: skip
+    for one in crowded_out:
+        logger.warning(
+            "event %s %s gets no receipt yet: another event is stored as number %d of %s of %s; was the publisher's "
+            "database restored? It is taken in once that one is gone (docs/howto/operate-events.md)",
+            one.event, one.message_id, one.number, one.stream.aggregate, one.stream.source,
+        )  # fmt: skip
 
 
 def _to_store(stream: OpenStream) -> list[Incoming]:

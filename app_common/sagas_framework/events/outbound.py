@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy import event as database_event
+from sqlalchemy.orm import Session, SessionTransaction
 
 from sagas_framework.delivery.relay import FIRST_WAIT_SECONDS
 from sagas_framework.errors import DefinitionError
@@ -18,6 +20,7 @@ from sagas_framework.vocabulary.identity import new_message_id
 from sagas_framework.vocabulary.occurrence import EventHeader
 
 NOBODY_SUBSCRIBES = "nobody subscribes to it"
+_OF_NOBODY = 1
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,28 @@ class _Told:
         aggregate = self.event.aggregate_of(self.payload)
         return [StreamKey(queue, self.event.source, aggregate) for queue in self.event.subscribers]
 
+    @property
+    def unheard(self) -> OutgoingMessage:
+        """Nobody gets it, and it counts for nobody: it is kept for the operator, and numbered if he resends it."""
+        return self.message("", _OF_NOBODY)
+
     def message(self, queue: str, number: int) -> OutgoingMessage:
         header = EventHeader(self.event.source, self.event.aggregate_of(self.payload), number)
         return event_message(self.event, queue, self.message_id, self.event.key_of(self.payload), self.encoded, header)
+
+
+@dataclass(frozen=True)
+class _Command:
+    message: OutgoingMessage
+    due_at: float | None
+
+
+@dataclass(frozen=True)
+class _Along:
+    message: OutgoingMessage
+
+
+_Said = _Told | _Command | _Along
 
 
 class Outbound:
@@ -43,9 +65,27 @@ class Outbound:
 
     def __init__(self, publishes: Mapping[str, AnyEvent]) -> None:
         self._publishes = publishes
-        self._told: list[_Told] = []
-        self._commands: list[tuple[OutgoingMessage, float | None]] = []
-        self._along: list[OutgoingMessage] = []
+        self._said: list[_Said] = []
+        self._said_before: dict[SessionTransaction, int] = {}
+
+    @staticmethod
+    def of(session: Session) -> Outbound | None:
+        """Where all that is published through this session goes, if there is such a place."""
+        found: Outbound | None = session.info.get(Outbound)
+        return found
+
+    def take_all_of(self, session: Session) -> None:
+        """All that is published through this session, by whatever way, comes here; what a savepoint takes back is not
+        said."""
+        session.info[Outbound] = self
+        database_event.listen(session, "after_transaction_create", self._begun)
+        database_event.listen(session, "after_soft_rollback", self._rolled_back)
+
+    def _begun(self, session: Session, transaction: SessionTransaction) -> None:
+        self._said_before[transaction] = len(self._said)
+
+    def _rolled_back(self, session: Session, ended: SessionTransaction) -> None:
+        del self._said[self._said_before.get(ended, 0) :]
 
     def publish(self, payload: Any) -> None:
         """`payload` is an instance of a class that stands for an event; PayloadRefused says what is wrong with it."""
@@ -57,20 +97,18 @@ class Outbound:
                 f"take in the receipts. Add {type(payload).__name__} to `publishes`"
             )
         event.key_of(payload)  # refused here and now, not when it is written
-        self._told.append(_Told(event, payload, event.encode(payload), new_message_id()))
+        self._said.append(_Told(event, payload, event.encode(payload), new_message_id()))
 
     def send(self, message: OutgoingMessage, due_at: float | None = None) -> None:
         """A command whose answer comes to this service's receipts queue; `due_at`: not before."""
-        self._commands.append((message, due_at))
+        self._said.append(_Command(message, due_at))
 
     def send_along(self, messages: Sequence[OutgoingMessage]) -> None:
         """What is not written here, because somebody else sends it in the end: a saga's commands, say."""
-        self._along += messages
+        self._said += map(_Along, messages)
 
     def include(self, other: Outbound) -> None:
-        self._told += other._told
-        self._commands += other._commands
-        self._along += other._along
+        self._said += other._said
 
     def write(self, connection: Connection, now: float, *, sent_at_once: bool) -> list[OutgoingMessage]:
         """Writes all of it; gives what may be sent as soon as the transaction is committed.
@@ -78,23 +116,20 @@ class Outbound:
         `sent_at_once`: the caller is going to do so; if it does not live to, the relay sends it a little later.
         """
         due_at, times = (now + FIRST_WAIT_SECONDS, 1) if sent_at_once else (now, 0)
-        rows: list[OutboxRow] = []
-        outgoing: list[OutgoingMessage] = []
-        for message in self._events(connection):
-            problem = None if message.queue else NOBODY_SUBSCRIBES
-            rows.append(OutboxRow(vars(message), True, None if problem else due_at, 0 if problem else times, problem))
-            outgoing += [] if problem else [message]
-        for message, not_before in self._commands:
-            later = not_before is not None and not_before > now
-            rows.append(OutboxRow(vars(message), True, not_before if later else due_at, 0 if later else times))
-            outgoing += [] if later else [message]
+        told = [one for one in self._said if isinstance(one, _Told)]
+        rows = [OutboxRow(vars(one.unheard), True, None, problem=NOBODY_SUBSCRIBES) for one in told if not one.streams]
+        outgoing = _numbered(connection, told)
+        for command in (one for one in self._said if isinstance(one, _Command)):
+            if command.due_at is not None and command.due_at > now:
+                rows.append(OutboxRow(vars(command.message), True, command.due_at))
+            else:
+                outgoing.append(command.message)
+        rows += [OutboxRow(vars(message), True, due_at, times) for message in outgoing]
         outbox.add(connection, rows, now)
-        return [*outgoing, *self._along] if sent_at_once else []
+        outgoing += [one.message for one in self._said if isinstance(one, _Along)]
+        return outgoing if sent_at_once else []
 
-    def _events(self, connection: Connection) -> Iterator[OutgoingMessage]:
-        numbers = outbox.next_numbers(connection, [key for told in self._told for key in told.streams])
-        for told in self._told:
-            for key in told.streams:
-                yield told.message(key.subscriber, next(numbers[key]))
-            if not told.streams:
-                yield told.message("", 1)
+
+def _numbered(connection: Connection, told: Sequence[_Told]) -> list[OutgoingMessage]:
+    numbers = outbox.next_numbers(connection, [key for one in told for key in one.streams])
+    return [one.message(key.subscriber, next(numbers[key])) for one in told for key in one.streams]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
@@ -12,13 +13,13 @@ from sqlalchemy.orm import Session, scoped_session
 from sagas_framework.delivery.after_commit import AfterCommit, Pending
 from sagas_framework.events.outbound import Outbound
 from sagas_framework.transport.publisher import Publisher
+from sagas_framework.transport.wire import OutgoingMessage
 from sagas_framework.vocabulary.event import AnyEvent
 
 
+@dataclass
 class _Said(Pending):
-    def __init__(self, outbound: Outbound) -> None:
-        super().__init__([])
-        self.outbound = outbound
+    outbound: Outbound
 
 
 class Announcer(AfterCommit[_Said]):
@@ -33,12 +34,17 @@ class Announcer(AfterCommit[_Said]):
     def announce(self, event: Any, session: Session | scoped_session[Any]) -> None:
         outbound = Outbound(self._publishes)
         outbound.publish(event)
-        self.add(session() if isinstance(session, scoped_session) else session, _Said(outbound))
+        self.add(session() if isinstance(session, scoped_session) else session, _Said((), outbound))
 
-    def write(self, connection: Connection, items: Sequence[_Said]) -> None:
+    def add(self, session: Session, item: _Said) -> None:
+        all_of_it = Outbound.of(session)
+        if all_of_it is None:
+            super().add(session, item)
+        else:
+            all_of_it.include(item.outbound)
+
+    def write(self, connection: Connection, items: Sequence[_Said]) -> Sequence[OutgoingMessage]:
         together = Outbound(self._publishes)
         for said in items:
             together.include(said.outbound)
-        outgoing = together.write(connection, time.time(), sent_at_once=all(said.commit_is_seen for said in items))
-        if items:
-            items[0].outgoing = outgoing
+        return together.write(connection, time.time(), sent_at_once=all(said.commit_is_seen for said in items))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping
 
 from sagas_framework.definition.retry import RetryPolicy
-from sagas_framework.delivery.batches import Batches
+from sagas_framework.delivery.batches import Batches, Outcome
 from sagas_framework.delivery.kept import kept_of
 from sagas_framework.delivery.suspects import POISON
 from sagas_framework.storage import instances, keeping, outbox
@@ -29,13 +28,6 @@ logger = logging.getLogger(__name__)
 COMMAND_FAILED = "command_failed"
 
 
-@dataclass(frozen=True)
-class Done:
-    outgoing: tuple[()] = ()
-    sources: tuple[()] = ()
-    locked: tuple[()] = ()
-
-
 class ReceiptBatches(Batches):
     """What the inbox of a receipts queue hands its batches to. `retry`: of commands whose failure says "not now"."""
 
@@ -43,7 +35,7 @@ class ReceiptBatches(Batches):
         super().__init__(engine, publisher)
         self._retry = retry
 
-    def apply(self, deliveries: Sequence[Delivery], poison: Sequence[Delivery]) -> Done:
+    def apply(self, deliveries: Sequence[Delivery], poison: Sequence[Delivery]) -> Outcome:
         now = time.time()
         kept = [kept_of(delivery, POISON) for delivery in poison]
         with self._engine.begin() as connection:
@@ -53,7 +45,7 @@ class ReceiptBatches(Batches):
             keeping.keep(connection, kept, now)
         for one in kept:
             logger.warning("kept for the operator: %s %s: %s", one.task, one.message_id, one.reason)
-        return Done()
+        return Outcome()
 
     def _take(self, connection: Connection, delivery: Delivery, now: float) -> str | None:
         """What is wrong with it, if anything is."""

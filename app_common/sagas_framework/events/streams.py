@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sagas_framework.events.incoming import Incoming
+from sagas_framework.events.progress import Progress
 from sagas_framework.storage.outbox import StreamKey
 
 
@@ -13,21 +14,33 @@ from sagas_framework.storage.outbox import StreamKey
 class OpenStream:
     """One stream while a transaction holds it. `read_up_to`: the last number that was read of what is stored, if there
     may be more; who comes later may be there already, and is not handled now. `only_arrived`: what is stored is left to
-    others."""
+    others. `counted_anew`: whose number had been handled, and which is another event all the same. `crowded_out`: whose
+    place in the inbox another event has; it is to come again."""
 
     key: StreamKey
-    handled: int
+    progress: Progress
     read_up_to: int | None = None
     only_arrived: bool = False
     moved: bool = False
     waiting: dict[int, Incoming] = field(default_factory=dict)
     failed: Incoming | None = None
     done_rows: list[int] = field(default_factory=list)
+    counted_anew: list[Incoming] = field(default_factory=list)
+    crowded_out: list[Incoming] = field(default_factory=list)
+
+    @property
+    def handled(self) -> int:
+        return self.progress.handled
 
     def add(self, incoming: Incoming) -> None:
-        """One that was handled, or is there already, is a duplicate."""
-        if incoming.number > self.handled:
-            self.waiting.setdefault(incoming.number, incoming)
+        """One that was handled, or is there already, is a duplicate, unless its id says that it is another event."""
+        if incoming.number <= self.handled:
+            if not self.progress.is_another(incoming.number, incoming.message_id):
+                return
+            self.progress = self.progress.before(incoming.number)
+            self.counted_anew.append(incoming)
+        if self.waiting.setdefault(incoming.number, incoming).message_id != incoming.message_id:
+            self.crowded_out.append(incoming)
 
     def next(self, now: float) -> Incoming | None:
         """Whose turn it is, if it is there and nothing holds it up."""
@@ -40,9 +53,9 @@ class OpenStream:
 
     def done(self) -> None:
         """The next one has been handled."""
-        self.handled += 1
+        incoming = self.waiting.pop(self.handled + 1)
+        self.progress = self.progress.after(incoming.message_id)
         self.moved = True
-        incoming = self.waiting.pop(self.handled)
         if incoming.row_id is not None:
             self.done_rows.append(incoming.row_id)
 

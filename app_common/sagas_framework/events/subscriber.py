@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from celery import Celery
@@ -10,11 +10,9 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from sagas_framework.definition.graph import Definition
-from sagas_framework.definition.retry import RetryPolicy
 from sagas_framework.delivery.after_commit import PUBLISH_TIMEOUT_SECONDS
 from sagas_framework.engine.protocol import Act
 from sagas_framework.errors import OperationRefused
-from sagas_framework.events.consumer import Consumer
 from sagas_framework.events.publishing import Announcer
 from sagas_framework.events.subscription import Subscription
 from sagas_framework.transport.celery_app import Broker
@@ -30,26 +28,18 @@ class Subscriber:
     """
 
     def __init__(
-        self,
-        name: str,
-        app: Celery,
-        broker: Broker,
-        engine: Engine,
-        queue: str,
-        consumers: Sequence[Consumer],
-        publishes: Mapping[str, AnyEvent],
-        retry: RetryPolicy,
+        self, name: str, app: Celery, broker: Broker, subscription: Subscription, publishes: Mapping[str, AnyEvent]
     ) -> None:
         self.name = name
         self.app = app
         self.broker = broker
-        self.engine = engine
-        self.queue = queue
-        self.consumers = consumers
+        self.engine: Engine = subscription.engine
+        self.queue = subscription.queue
+        self.consumers = subscription.consumers
         self.publishes = publishes
-        self.sessions: sessionmaker[Session] = sessionmaker(engine)
+        self.sessions: sessionmaker[Session] = sessionmaker(self.engine)
         self.definitions: Mapping[str, Definition] = {}
-        self.subscription = Subscription(app, broker, engine, queue, consumers, publishes, retry)
+        self.subscription = subscription
         self._announcer = Announcer(Publisher(app, broker, PUBLISH_TIMEOUT_SECONDS), publishes)
 
     @property

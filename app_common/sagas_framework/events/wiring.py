@@ -10,6 +10,7 @@ from celery import Celery
 from sqlalchemy import Engine
 
 from sagas_framework.definition.retry import RetryPolicy
+from sagas_framework.errors import ContradictoryMessages
 from sagas_framework.events.receipts import ReceiptBatches
 from sagas_framework.transport.celery_app import Broker
 from sagas_framework.transport.inbox import Inbox
@@ -25,7 +26,13 @@ DEFAULT_RETRY = RetryPolicy(max_attempts=8, initial_delay_seconds=1.0, factor=2.
 
 
 def events_by_name(classes: Iterable[type[Any]]) -> dict[str, AnyEvent]:
-    return {event.name: event for event in map(event_of, classes)}
+    """Refuses two different events of one name: which of the two would be published?"""
+    found: dict[str, AnyEvent] = {}
+    for event in map(event_of, classes):
+        first = found.setdefault(event.name, event)
+        if first != event:
+            raise ContradictoryMessages(f"two events are called {event.name!r}: {first.place} and {event.place}")
+    return found
 
 
 def warn_of_unheard(name: str, publishes: Mapping[str, AnyEvent]) -> None:

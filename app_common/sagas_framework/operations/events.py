@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, RowMapping
 
 from sagas_framework.errors import ActRefused, ConfigurationError, NothingWaits, PayloadRefused
 from sagas_framework.events.outbound import Outbound
+from sagas_framework.events.progress import Progress
 from sagas_framework.events.receipts import next_attempt
 from sagas_framework.operations.event_views import Kind, Outgoing, WaitingEvent, outgoing_of, waiting_event_of
 from sagas_framework.operations.process import Process, events_queue_of
@@ -98,7 +99,7 @@ class Events:
         with self._engine.begin() as connection:
             held = self._hold(connection, number, "skip")
             event_inbox.remove(connection, [number])
-            _go_on_from(connection, held.key, held.event.number, held.others_wait)
+            _go_on_from(connection, held.key, held.progress.after(held.event.message_id), held.others_wait)
         _note_event("event_skipped", held.event, reason)
         return held.event
 
@@ -106,11 +107,11 @@ class Events:
         """Gives up the events that have not come and that this one waits for; should one come after all, it is taken
         for a duplicate."""
         with self._engine.begin() as connection:
-            key, event = self._locked(connection, number)
+            key, event, _ = self._locked(connection, number)
             first = event_inbox.waiting(connection, key, 1)[0]["number"]
             if first == event.next_number:
                 raise ActRefused("skip --missing", number, f"no event is missing before it; it is {event.situation}")
-            _go_on_from(connection, key, first - 1, others_wait=True)
+            _go_on_from(connection, key, Progress(first - 1), others_wait=True)
         _note_event(f"missing_events_skipped #{event.next_number} to #{first - 1}", event, reason)
         return event
 
@@ -120,16 +121,16 @@ class Events:
             raise NothingWaits(number, "event", "sagas events list")
         return waiting_event_of(row)
 
-    def _locked(self, connection: Connection, number: int) -> tuple[StreamKey, WaitingEvent]:
+    def _locked(self, connection: Connection, number: int) -> tuple[StreamKey, WaitingEvent, Progress]:
         """The event as it is while its stream is locked: whoever held that before may have moved it on."""
         event = self._waiting(connection, number)
         key = StreamKey(self._subscriber, event.source, event.aggregate)
-        event_inbox.lock_streams(connection, [key])
-        return key, self._waiting(connection, number)
+        stream = event_inbox.lock_streams(connection, [key])[key]
+        return key, self._waiting(connection, number), Progress(stream.handled, stream.recent)
 
     def _hold(self, connection: Connection, number: int, operation: str) -> _Held:
         """The event, with its stream locked; refused where it is not its turn."""
-        key, event = self._locked(connection, number)
+        key, event, progress = self._locked(connection, number)
         if event.held_by is not None:
             raise ActRefused(operation, number, f"it is {event.situation}; replay or skip {event.held_by} first")
         if event.number != event.next_number:
@@ -138,7 +139,7 @@ class Events:
                 f"it {event.situation}; {event.source} sends that until it arrives (`sagas events outgoing` there). If "
                 f"it is lost for good: `sagas events skip {number} --missing`",
             )  # fmt: skip
-        return _Held(key, event, others_wait=len(event_inbox.waiting(connection, key, 2)) > 1)
+        return _Held(key, event, progress, others_wait=len(event_inbox.waiting(connection, key, 2)) > 1)
 
     # ---- the outbox -----------------------------------------------------------------------------------------------
 
@@ -221,12 +222,13 @@ class _Held:
 
     key: StreamKey
     event: WaitingEvent
+    progress: Progress
     others_wait: bool
 
 
-def _go_on_from(connection: Connection, key: StreamKey, handled: int, others_wait: bool) -> None:
-    event_inbox.write_streams(connection, {key: Stream(handled, others_wait)})
-    event_inbox.wake(connection, key, handled + 1, time.time())
+def _go_on_from(connection: Connection, key: StreamKey, progress: Progress, others_wait: bool) -> None:
+    event_inbox.write_streams(connection, {key: Stream(progress.handled, others_wait, progress.recent)})
+    event_inbox.wake(connection, key, progress.handled + 1, time.time())
 
 
 def _taken(connection: Connection, number: int) -> RowMapping:

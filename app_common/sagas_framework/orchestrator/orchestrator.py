@@ -17,6 +17,7 @@ from sagas_framework.definition.saga import Data, Saga
 from sagas_framework.delivery.after_commit import PUBLISH_TIMEOUT_SECONDS
 from sagas_framework.engine.protocol import Act, Signal
 from sagas_framework.errors import ConfigurationError, DefinitionError, UnknownSaga
+from sagas_framework.events.intake import Intake
 from sagas_framework.events.publishing import Announcer
 from sagas_framework.events.subscription import Subscription, refuse_missing_subscriptions
 from sagas_framework.events.wiring import DEFAULT_RETRY
@@ -76,7 +77,9 @@ class Orchestrator:
         if events_queue is not None:
             starter = SagaStarter(name, self.definitions, on_events)
             refuse_missing_subscriptions(f"orchestrator {name!r}", events_queue, [starter])
-            self.subscription = Subscription(app, broker, engine, events_queue, [starter], publishes, DEFAULT_RETRY)
+            self.subscription = Subscription(
+                app, broker, Intake(events_queue, engine, [starter], publishes, DEFAULT_RETRY)
+            )
 
     @property
     def subscribes(self) -> Mapping[str, AnyEvent]:

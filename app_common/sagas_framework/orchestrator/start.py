@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from sqlalchemy.orm import Session, scoped_session
 
 from sagas_framework.definition.graph import Definition
-from sagas_framework.delivery.after_commit import AfterCommit, Pending
+from sagas_framework.delivery.after_commit import AfterCommit, Pending, refuse_two_phases
 from sagas_framework.engine.protocol import Start
 from sagas_framework.engine.state import SagaState
 from sagas_framework.orchestrator.calls import Announce
@@ -19,6 +19,7 @@ from sagas_framework.orchestrator.chain import Care, Chain
 from sagas_framework.orchestrator.instance import Instance, Work
 from sagas_framework.storage import instances, outbox
 from sagas_framework.storage.database import lent_savepoint
+from sagas_framework.transport.wire import OutgoingMessage
 from sagas_framework.vocabulary import codec
 from sagas_framework.vocabulary.identity import new_saga_id
 
@@ -34,6 +35,7 @@ def start(
 ) -> tuple[str, bool]:
     """The saga's id, and whether this call has started it."""
     session = session() if isinstance(session, scoped_session) else session  # the one of this thread, web request, ...
+    refuse_two_phases(session)
     new = NewSaga(definition, orchestrator, data, time.time(), idempotency_key)
     # In a savepoint: the caller may catch what a step raises and commit the rest; no half of a saga must be in it.
     with lent_savepoint(session) as lent:
@@ -115,5 +117,6 @@ class Starts(AfterCommit[Started]):
     """The sagas that sessions have started: all of a transaction's are written as its very last statements, and their
     commands are published just after it; in the end the due loop sends them."""
 
-    def write(self, connection: Connection, items: Sequence[Started]) -> None:
+    def write(self, connection: Connection, items: Sequence[Started]) -> Sequence[OutgoingMessage]:
         write_started(connection, items)
+        return super().write(connection, items)

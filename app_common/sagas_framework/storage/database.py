@@ -154,6 +154,8 @@ class LentSession(Session):
 
     _weather: DBAPIError | None = None
     _caller: Session | None = None
+    lender: Session | None = None
+    """Whose transaction it is within, if that is a session's."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -224,7 +226,7 @@ def lent_savepoint(caller: Session) -> Iterator[LentSession]:
     connection = caller.connection()
     mark_as_lent(connection)
     session = LentSession(connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
-    session._caller = caller
+    session._caller = session.lender = caller
     try:
         with _not_to_be_ended(connection):
             yield session

@@ -13,19 +13,21 @@ from sagas_framework.storage.outbox import StreamKey
 from sagas_framework.storage.schema import event_inbox, event_streams
 
 _KEY = StreamKey._fields
-_TAKEN = tuple(event_streams.c[name] for name in (*_KEY, "handled", "stored"))
+_TAKEN = tuple(event_streams.c[name] for name in (*_KEY, "handled", "stored", "recent"))
 
 
 class Stream(NamedTuple):
-    """`handled`: the number of the last event that was. `stored`: whether any of its events may be in the inbox."""
+    """`handled`: the number of the last event that was. `stored`: whether any of its events may be in the inbox.
+    `recent`: by what the last few are known again."""
 
     handled: int
     stored: bool
+    recent: str
 
 
 def lock_streams(connection: Connection, keys: Iterable[StreamKey]) -> dict[StreamKey, Stream]:
     """Inserts or locks them; whoever comes second waits here for the first one's commit."""
-    rows = [{**key._asdict(), "handled": 0, "stored": False} for key in sorted(set(keys))]
+    rows = [{**key._asdict(), "handled": 0, "stored": False, "recent": ""} for key in sorted(set(keys))]
     return {StreamKey(*row[:3]): Stream(*row[3:]) for row in map(tuple, many.take(connection, _TAKEN, rows))}
 
 
@@ -39,6 +41,13 @@ def waiting(connection: Connection, key: StreamKey, limit: int) -> Sequence[RowM
     """The events of a stream that are stored, in their order."""
     statement = select(event_inbox).where(*_is(key)).order_by(event_inbox.c.number).limit(limit)
     return connection.execute(statement).mappings().all()
+
+
+def message_ids(connection: Connection, key: StreamKey, numbers: Iterable[int]) -> dict[int, str]:
+    """Of those among these numbers that are stored."""
+    event = event_inbox.c
+    statement = select(event.number, event.message_id).where(*_is(key), event.number.in_(list(numbers)))
+    return {number: message_id for number, message_id in map(tuple, connection.execute(statement))}
 
 
 def store(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:

@@ -79,25 +79,46 @@ def take(connection: Connection, columns: Sequence[Column[Any]], rows: Sequence[
     """
     if not rows:
         return []
-    table = columns[0].table
+    return _take(connection, columns, rows, counting=False)
+
+
+def count_on(
+    connection: Connection, columns: Sequence[Column[Any]], rows: Sequence[dict[str, Any]]
+) -> Sequence[Row[Any]]:
+    """Inserts rows, or adds the last of these columns to what is there with the same primary key; gives the columns as
+    they are then. In the order of their keys, like `take`."""
+    return _take(connection, columns, rows, counting=True) if rows else []
+
+
+def _take(
+    connection: Connection, columns: Sequence[Column[Any]], rows: Sequence[dict[str, Any]], *, counting: bool
+) -> Sequence[Row[Any]]:
+    table, last = columns[0].table, columns[-1]
     assert isinstance(table, Table)
     if connection.dialect.name == "postgresql":
-        taken = _take_from_json(tuple(columns), tuple(rows[0]))
+        taken = _take_from_json(tuple(columns), tuple(rows[0]), counting)
         return connection.execute(taken, {"rows": json_text.dumps(rows)}).all()
-    connection.execute(sqlite_insert(table).on_conflict_do_nothing(), rows)
+    inserted = sqlite_insert(table)
+    if counting:
+        added = {last.name: last + inserted.excluded[last.name]}
+        inserted = inserted.on_conflict_do_update(index_elements=list(table.primary_key), set_=added)
+    else:
+        inserted = inserted.on_conflict_do_nothing()
+    connection.execute(inserted, rows)
     wanted = [[row[column.name] for column in table.primary_key] for row in rows]
     return connection.execute(_find_by_json(tuple(columns)), {"keys": json_text.dumps(wanted)}).all()
 
 
 @cache
-def _take_from_json(columns: tuple[Column[Any], ...], given: tuple[str, ...]) -> TextualSelect:
+def _take_from_json(columns: tuple[Column[Any], ...], given: tuple[str, ...], counting: bool) -> TextualSelect:
     table = columns[0].table
     assert isinstance(table, Table)
     key = [column.name for column in table.primary_key]
-    found = columns[-1].name  # set to what it is, which takes the lock
+    found = columns[-1].name
+    more = f" + excluded.{found}" if counting else ""  # else it is set to what it is, which takes the lock
     return text(
         f"INSERT INTO {table.name} ({', '.join(given)}) SELECT {values_of(table, given)} FROM {rows_of(table, given)} "
-        f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {found} = {table.name}.{found} "
+        f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {found} = {table.name}.{found}{more} "
         f"RETURNING {', '.join(f'{table.name}.{column.name}' for column in columns)}"
     ).columns(*columns)
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select, update
 
-from sagas_framework.storage.dialects import upsert
+from sagas_framework.storage import many
 from sagas_framework.storage.schema import event_numbers, outbox
 
 MOST_NAMED_AT_ONCE = 1_000
@@ -21,6 +21,9 @@ class StreamKey(NamedTuple):
     subscriber: str
     source: str
     aggregate: str
+
+
+_COUNTED = tuple(event_numbers.c[name] for name in (*StreamKey._fields, "last"))
 
 
 @dataclass(frozen=True)
@@ -60,16 +63,10 @@ def next_numbers(connection: Connection, wanted: Iterable[StreamKey]) -> dict[St
     Whoever else counts the same stream waits here for this transaction's end: so the numbers are in the order of the
     commits, and none is ever missing. In the order of their keys, so that two never wait for each other in a ring.
     """
-    given: dict[StreamKey, Iterator[int]] = {}
-    for key, more in sorted(Counter(wanted).items()):
-        statement = upsert(connection)(event_numbers).values({**key._asdict(), "last": more})
-        counted = statement.on_conflict_do_update(
-            index_elements=list(StreamKey._fields), set_={"last": event_numbers.c.last + more}
-        )
-        last = connection.scalar(counted.returning(event_numbers.c.last))
-        assert last is not None
-        given[key] = iter(range(last - more + 1, last + 1))
-    return given
+    more = dict(sorted(Counter(wanted).items()))
+    rows = [{**key._asdict(), "last": count} for key, count in more.items()]
+    counted = {StreamKey(*key): last for *key, last in map(tuple, many.count_on(connection, _COUNTED, rows))}
+    return {key: iter(range(last - more[key] + 1, last + 1)) for key, last in counted.items()}
 
 
 def is_due(connection: Connection, now: float) -> bool:

@@ -156,6 +156,7 @@ event_streams = Table(
     Column("aggregate", String(200), primary_key=True),
     Column("handled", BigInteger, nullable=False),  # the number of the last event that was handled
     Column("stored", Boolean, nullable=False),  # whether any of its events are in the inbox
+    Column("recent", String(128), nullable=False),  # of the last few handled, how their message ids begin
 )
 
 event_inbox = Table(

@@ -10,6 +10,7 @@ import pytest
 from sagas_framework import Command, Event
 from sagas_framework.errors import ContradictoryMessages, DefinitionError, PayloadRefused
 from sagas_framework.events.outbound import Outbound
+from sagas_framework.events.wiring import events_by_name
 from sagas_framework.vocabulary.contracts import refuse_contradictions
 from sagas_framework.vocabulary.event import MAX_AGGREGATE_CHARACTERS, AnyEvent, event_of
 
@@ -136,6 +137,13 @@ def test_what_a_service_does_not_say_that_it_publishes_it_cannot_publish() -> No
 def test_one_name_for_two_different_events_is_refused(changes: dict[str, Any], difference: str) -> None:
     with pytest.raises(ContradictoryMessages, match=f"declared at .*differently, at .*{difference}"):
         refuse_contradictions([], events=[declared(), declared(**changes)])
+
+
+def test_who_publishes_two_different_events_of_one_name_is_refused() -> None:
+    one, other = declared(), declared()
+    assert events_by_name([one.payload, one.payload]) == {one.name: one}
+    with pytest.raises(ContradictoryMessages, match=r"two events are called 'bank.moved': .*test_declarations.py"):
+        events_by_name([one.payload, other.payload])
 
 
 def test_who_subscribes_may_write_an_event_down_for_itself() -> None:

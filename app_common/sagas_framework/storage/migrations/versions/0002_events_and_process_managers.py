@@ -46,6 +46,7 @@ def upgrade() -> None:
         sa.Column("aggregate", sa.String(length=200), nullable=False),
         sa.Column("handled", sa.BigInteger(), nullable=False),
         sa.Column("stored", sa.Boolean(), nullable=False),
+        sa.Column("recent", sa.String(length=128), nullable=False),
         sa.PrimaryKeyConstraint("subscriber", "source", "aggregate"),
     )
     op.create_table(
