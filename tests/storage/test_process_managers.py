@@ -34,6 +34,7 @@ from tests.support.processes import (
     Plain,
     Retagged,
     Streamed,
+    declared,
     pack,
 )
 from tests.support.threads import in_threads, until
@@ -344,6 +345,60 @@ def test_a_saga_that_was_found_and_changed_before_it_was_locked_is_not_handled(
     second.join()
     handled = [line.step for line in desk.rows(history) if line.event == "event_handled"]
     assert handled == ["open", "retag" if isinstance(meanwhile, Retagged) else "close"]
+
+
+@declared
+@dataclass(frozen=True)
+class Handed:
+    """The tag goes to the saga with this name."""
+
+    about: str
+    tag: str
+
+
+class Handing(Plain):
+    name = "Plain"
+
+    @handles(Handed, saga_key="name", event_key="about")
+    @handles(Handed, saga_key="tag", event_key="tag")
+    def hand_over(self, event: Handed) -> None:
+        if self.state.name == event.about:
+            self.keys.add("tag", event.tag)
+        else:
+            self.keys.remove("tag", event.tag)
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    ("meanwhile", "taken_by"),
+    [([Handed("two", "a")], "two"), ([Closed("one"), Opened("three", ["a"])], "three")],
+    ids=["another one", "a new one, and the old one has ended"],
+)
+@pytest.mark.parametrize(
+    "events",
+    [
+        [ForTagged("x", "a")],
+        [ForTaggedOrNew("x", "a")],
+        [ForAll("x"), ForTagged("x", "a")],
+    ],
+    ids=["by its key", "by its key, or new", "among others, of which one is for all"],
+)
+def test_an_event_whose_key_went_to_another_saga_before_the_lock_is_handled_by_that_one(
+    postgresql_engine: Engine, meanwhile: Sequence[Any], taken_by: str, events: Sequence[Any]
+) -> None:
+    desk = Desk(postgresql_engine, Handing)
+    desk.take(ONE, Opened("two"))
+    second = Thread(target=lambda: desk.take(*events))
+    with desk.taking(*meanwhile) as (consumption, occurrences):
+        for occurrence in occurrences:
+            consumption.handle(occurrence)
+        second.start()
+        until(lambda: somebody_waits(desk.engine))
+    second.join()
+    heard = desk.states()
+    assert "new" not in heard
+    tagged = type(events[-1]).__name__
+    assert [name for name, words in heard.items() if tagged in words] == [taken_by]
 
 
 @pytest.mark.postgresql
