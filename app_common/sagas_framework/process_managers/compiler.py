@@ -170,13 +170,13 @@ def _commands(cls: type[ProcessManager[Any]]) -> Mapping[str, AnyCommand]:
 
 def _published(cls: type[ProcessManager[Any]]) -> Mapping[str, AnyEvent]:
     published: dict[str, AnyEvent] = {}
-    for event in checks.listed(cls.name, "events", cls.events):
+    for event in checks.listed(cls.name, "publishes", cls.publishes):
         try:
             declared = event_of(event) if isinstance(event, type) else None
         except DefinitionError as error:
-            raise DefinitionError(f"`events`: {error}", saga=cls.name) from None
+            raise DefinitionError(f"`publishes`: {error}", saga=cls.name) from None
         if declared is None:
-            raise DefinitionError(f"`events` holds {event!r}; it takes the classes of events", saga=cls.name)
+            raise DefinitionError(f"`publishes` holds {event!r}; it takes the classes of events", saga=cls.name)
         published[declared.name] = declared
     return published
 

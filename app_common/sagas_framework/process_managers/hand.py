@@ -157,7 +157,7 @@ class SagaInHand:
             known = ", ".join(sorted(self._description.publishes)) or "none"
             raise DefinitionError(
                 f"method {self._method!r} publishes {declared.name!r}, which is not among the events that the class "
-                f"says it publishes ({known}); add {type(event).__name__} to `events`",
+                f"says it publishes ({known}); add {type(event).__name__} to `publishes`",
                 saga=self._description.name,
             )
         self._outbound.publish(event)

@@ -100,7 +100,7 @@ class Endless:
 
 class Good(ProcessManager[State]):
     commands = (greet,)
-    events = (UserLeft,)
+    publishes = (UserLeft,)
 
     @handles(UserRegistered, starts="always")
     def begin(self, event: UserRegistered) -> None: ...
@@ -358,8 +358,8 @@ FAULTS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: saying(commands=(greet, greet_otherwise)),
         r"saga 'Users': `commands` holds two commands that are called 'mails.greet'",
     ),
-    "an event that is none": (lambda: saying(events=(Unknown,)), r"saga 'Users': `events`: Unknown is no event"),
-    "an event that is no class": (lambda: saying(events=("x",)), r"saga 'Users': `events` holds 'x'; it takes"),
+    "an event that is none": (lambda: saying(publishes=(Unknown,)), r"saga 'Users': `publishes`: Unknown is no event"),
+    "an event that is no class": (lambda: saying(publishes=("x",)), r"saga 'Users': `publishes` holds 'x'; it takes"),
     "an own event twice": (
         lambda: applying(Began, Began),
         r"saga 'Users': Began is applied twice, by 'apply_1' and 'apply_2'",

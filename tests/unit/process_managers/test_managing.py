@@ -64,7 +64,7 @@ class State:
 
 class Plain(ProcessManager[State]):
     commands = (send_mail,)
-    events = (Finished,)
+    publishes = (Finished,)
 
     @handles(Began, starts="if_none", saga_key="user", event_key="user_id")
     @handles(Began, saga_key="friend", event_key="user_id")
