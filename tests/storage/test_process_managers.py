@@ -8,11 +8,16 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text, update
 
-from sagas_framework import Operations, handles
+from sagas_framework import Failure, Operations, handles
 from sagas_framework.errors import PayloadRefused
+from sagas_framework.events.receipts import ReceiptBatches
+from sagas_framework.events.wiring import DEFAULT_RETRY
+from sagas_framework.storage.outbox import forget
 from sagas_framework.storage.schema import history, instances, outbox, process_events, process_keys
+from sagas_framework.transport.wire import OutgoingMessage, reply_message
+from sagas_framework.vocabulary.correlation import Correlation
 from tests.support.kitchen import somebody_waits
-from tests.support.orchestration import Bench
+from tests.support.orchestration import Bench, RecordingPublisher, delivery_of
 from tests.support.processes import (
     NOW,
     UNDER_TEST,
@@ -241,6 +246,42 @@ def test_operators_are_shown_what_a_saga_has_done(desk: Desk) -> None:
         "",
         "✔️ end saga",
     ]
+
+
+def test_operators_are_told_of_commands_that_have_failed_until_they_have_seen_to_them(desk: Desk) -> None:
+    class Packing(desk.manager):  # type: ignore[name-defined, misc]
+        def hear(self, what: str) -> None:
+            self.send(pack, Parcel("Ada"))
+
+    packing = Desk(desk.engine, Packing)
+    packing.take(ONE, Opened("two"))
+    sent = packing.take(ForTagged("x", "a"))
+    operations = Operations(Bench(desk.engine))
+    assert {one.situation for one in operations.list()} == {"waits for events"}
+
+    answer_with_failure(desk.engine, sent, Failure("Refusal", "we are closed"))
+    failed = "pack failed: Refusal: we are closed; see `sagas events outgoing`"
+    listed = {one.situation: one.id for one in operations.list()}
+    assert set(listed) == {f"{failed}; waits for events", "waits for events"}
+    failing = listed[f"{failed}; waits for events"]
+    assert operations.show(failing).situation == f"{failed}; waits for events"
+
+    packing.take(Closed("one"))
+    assert operations.show(failing).situation == failed
+
+    [number] = [row.id for row in desk.rows(outbox) if row.problem]
+    with desk.engine.begin() as connection:
+        forget(connection, [number])
+    assert operations.show(failing).situation == ""
+
+
+def answer_with_failure(engine: Engine, sent: Sequence[OutgoingMessage], failure: Failure) -> None:
+    batches = ReceiptBatches(engine, RecordingPublisher(), DEFAULT_RETRY)
+    for message in sent:
+        asked = Correlation.from_headers(message.headers())
+        assert asked is not None
+        reply = reply_message(message.task, "collections.receipts", asked.saga, message.id, failure, asked)
+        batches.handle([delivery_of(reply)])
 
 
 # ---- event-sourced --------------------------------------------------------------------------------------------------

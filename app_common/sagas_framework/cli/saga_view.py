@@ -101,14 +101,14 @@ def _event(entry: HistoryEntry, saga: SagaDetails) -> list[str]:
 
 
 def _note(detail: dict[str, Any]) -> str:
-    if detail.get("failure"):
-        return reason_of(detail["failure"])
-    if detail.get("reason"):
-        return one_line(str(detail["reason"]))
+    why = reason_of(detail["failure"]) if detail.get("failure") else one_line(str(detail.get("reason") or ""))
+    if detail.get("command"):
+        command = " ".join([one_line(str(detail["command"])), *_due(detail)])
+        return f"{command}: {why}" if why else command
+    if why:
+        return why
     if detail.get("chosen"):
         return str(detail["chosen"])
-    if detail.get("command"):
-        return " ".join([one_line(str(detail["command"])), *_due(detail)])
     if detail.get("event"):
         return one_line(f"{detail['event']} {detail.get('aggregate', '')}")
     if detail.get("until"):

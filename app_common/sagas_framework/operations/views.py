@@ -10,7 +10,7 @@ from typing import Any
 from sagas_framework.definition.graph import Definition, Node, Work
 from sagas_framework.definition.structure import ChildStep
 from sagas_framework.engine.state import Phase, SagaState, StepState
-from sagas_framework.operations.situation import situation_of
+from sagas_framework.operations.situation import FailedCommands, situation_of
 from sagas_framework.vocabulary.identity import child_saga_id
 
 UNKNOWN = "unknown"
@@ -156,14 +156,19 @@ _SUMMARY_FIELDS = tuple(SagaSummary.__dataclass_fields__)
 _MOMENTS = ("failed_at", "created_at", "updated_at", "ended_at", "wake_at", "first_kept_at", "last_kept_at")
 
 
-def summary_of(row: Mapping[Any, Any], known: Definition | None) -> SagaSummary:
-    return SagaSummary(**_summary_values(row, SagaState.from_json(row["state"]), known))
+def summary_of(row: Mapping[Any, Any], known: Definition | None, failed: FailedCommands = ()) -> SagaSummary:
+    return SagaSummary(**_summary_values(row, SagaState.from_json(row["state"]), known, failed))
 
 
-def details_of(row: Mapping[Any, Any], history: Iterable[Mapping[Any, Any]], known: Definition | None) -> SagaDetails:
+def details_of(
+    row: Mapping[Any, Any],
+    history: Iterable[Mapping[Any, Any]],
+    known: Definition | None,
+    failed: FailedCommands = (),
+) -> SagaDetails:
     state = SagaState.from_json(row["state"])
     return SagaDetails(
-        **_summary_values(row, state, known),
+        **_summary_values(row, state, known, failed),
         data=row["data"],
         steps=_steps(row["id"], state, known),
         history=[_entry(line) for line in history],
@@ -187,9 +192,11 @@ def moment(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-def _summary_values(row: Mapping[Any, Any], state: SagaState, known: Definition | None) -> dict[str, Any]:
+def _summary_values(
+    row: Mapping[Any, Any], state: SagaState, known: Definition | None, failed: FailedCommands
+) -> dict[str, Any]:
     values = {name: row[name] for name in _SUMMARY_FIELDS if name in row}
-    values |= {"failure": row["failure_details"], "situation": situation_of(row["id"], state, known)}
+    values |= {"failure": row["failure_details"], "situation": situation_of(row["id"], state, known, failed)}
     return _with_moments(values)
 
 
