@@ -237,6 +237,9 @@ def test_operators_are_shown_what_a_saga_has_done(desk: Desk) -> None:
     [listed] = operations.list("ended")
     shown = operations.show(listed.id)
     assert (shown.status, shown.situation, shown.steps) == ("ended", "", [])
+    begun = shown.history[0]
+    named = {"event": "shop.Opened", "message_id": "message-1", "aggregate": "about=one"}
+    assert (begun.event, begun.detail) == ("started", named)
     assert operations.trace(listed.id).splitlines() == [
         "❗️ begin saga",
         "",

@@ -123,7 +123,9 @@ class _Starting:
 
     def handle(self, occurrence: Occurrence) -> None:
         for new in self._starter.new_sagas(occurrence, self._now):
-            self._started.append(new.begin(self._session, lambda event, _: self._outbound.publish(event)))
+            self._started.append(
+                new.begin(self._session, lambda event, _: self._outbound.publish(event), occurrence.named)
+            )
 
     def write(self) -> None:
         if self._started:

@@ -67,15 +67,9 @@ class SagaInHand:
 
     def handle(self, occurrence: Occurrence, method: str, event: Any) -> None:
         if self.is_new and self._occurrence is None:
-            self._tell("started")
+            self._tell("started", **occurrence.named)
         self._occurrence, self._method, self._sent = occurrence, method, 0
-        self._tell(
-            "event_handled",
-            event=occurrence.event.name,
-            message_id=occurrence.message_id,
-            aggregate=occurrence.aggregate,
-            number=occurrence.number,
-        )
+        self._tell("event_handled", **occurrence.named, number=occurrence.number)
         manager = self._description.manager(self)
         self.state.open(manager)
         getattr(manager, method)(event)
