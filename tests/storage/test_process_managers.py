@@ -12,6 +12,7 @@ from sagas_framework import Failure, Operations, handles
 from sagas_framework.errors import PayloadRefused
 from sagas_framework.events.receipts import ReceiptBatches
 from sagas_framework.events.wiring import DEFAULT_RETRY
+from sagas_framework.operations.views import MOST_RECORDED
 from sagas_framework.storage.outbox import forget
 from sagas_framework.storage.schema import history, instances, outbox, process_events, process_keys
 from sagas_framework.transport.wire import OutgoingMessage, reply_message
@@ -303,6 +304,20 @@ def test_own_events_are_numbered_and_a_snapshot_is_made_every_so_many(engine: En
         *[(number, "Heard") for number in range(2, 9)],
     ]
     assert desk.states() == {"one": ("ForAll",) * 7}
+
+
+def test_operators_are_shown_what_a_saga_has_recorded_the_latest_if_it_is_much(engine: Engine) -> None:
+    desk = Desk(engine, Streamed)
+    desk.take(ONE)
+    operations = Operations(Bench(engine))
+    [listed] = operations.list()
+    [named] = operations.show(listed.id).recorded
+    assert (named.version, named.event, named.payload) == (1, "Named", {"name": "one"})
+    assert named.at.timestamp() == NOW
+    desk.take(*[ForAll("x")] * MOST_RECORDED)
+    shown = operations.show(listed.id).recorded
+    assert [own.version for own in shown] == [*range(2, MOST_RECORDED + 2)]
+    assert shown[-1].payload == {"what": "ForAll"}
 
 
 def test_only_what_came_after_the_snapshot_is_read(engine: Engine) -> None:

@@ -36,6 +36,8 @@ def show(saga: SagaDetails, kept: Sequence[KeptMessage]) -> None:
         output.heading("Steps")
         headers = ["STEP", "STATE", "KIND", "TRIES", "COMMAND", "COMPENSATION", "FAILURE"]
         output.table(headers, [_step(step) for step in saga.steps])
+    if saga.recorded:
+        _recorded(saga)
     output.heading("History")
     output.table(["AFTER", "EVENT", "STEP", "TRY", ""], [_event(entry, saga) for entry in saga.history])
     _failure(saga)
@@ -94,10 +96,25 @@ def _doing(step: StepView) -> str:
     return step.command or (step.work if step.work in ("choice", "signal", "sleep") else "")
 
 
+def _recorded(saga: SagaDetails) -> None:
+    output.heading("Recorded")
+    rows = [
+        [str(own.version), _after(own.at, saga), own.event, json.dumps(own.payload, ensure_ascii=False)]
+        for own in saga.recorded
+    ]
+    output.table(["VERSION", "AFTER", "EVENT", ""], rows)
+    earlier = saga.recorded[0].version - 1
+    if earlier:
+        click.echo(f"({earlier} earlier ones: the table saga_process_event)")
+
+
+def _after(at: datetime, saga: SagaDetails) -> str:
+    return f"+{output.duration((at - saga.created_at).total_seconds())}"
+
+
 def _event(entry: HistoryEntry, saga: SagaDetails) -> list[str]:
-    after = output.duration((entry.at - saga.created_at).total_seconds())
     tried = str(entry.attempt) if entry.attempt else ""
-    return [f"+{after}", entry.event.replace("_", " "), entry.step or "", tried, _note(entry.detail or {})]
+    return [_after(entry.at, saga), entry.event.replace("_", " "), entry.step or "", tried, _note(entry.detail or {})]
 
 
 def _note(detail: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from sagas_framework.errors import DefinitionError, UnknownSaga
 from sagas_framework.operations.diagrams import mermaid, svg
 from sagas_framework.operations.trace import readable_trace
 from sagas_framework.operations.views import (
+    MOST_RECORDED,
     KeptMessage,
     SagaDetails,
     SagaSummary,
@@ -77,7 +78,9 @@ class Operations:
                 raise UnknownSaga(saga_id)
             history = views.history_of(connection, saga_id)
             failed = self._failed_commands(connection, [row])
-        return details_of(row, history, self._known(row), failed.get(row["id"], ()))
+            known = self._known(row)
+            recorded = [] if known else views.recorded_by(connection, saga_id, MOST_RECORDED)
+        return details_of(row, history, known, failed.get(row["id"], ()), recorded)
 
     def trace(self, saga_id: str) -> str:
         """What happened, line by line, in words."""

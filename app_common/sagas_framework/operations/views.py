@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,9 @@ from sagas_framework.vocabulary.identity import child_saga_id
 
 UNKNOWN = "unknown"
 """The kind and the work of a step that this process has no definition of."""
+
+MOST_RECORDED = 100
+"""Own events of a saga that are shown, the latest ones."""
 
 _PHASES = {
     "waiting": "not begun",
@@ -112,6 +115,16 @@ class HistoryEntry:
 
 
 @dataclass(frozen=True)
+class RecordedEvent:
+    """What an event-sourced saga has recorded; its own events are numbered from 1."""
+
+    version: int
+    event: str
+    payload: Any
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Parent:
     """Whose child a saga is."""
 
@@ -132,6 +145,7 @@ class SagaDetails(SagaSummary):
     overdue: bool = False  # the deadline passed after the point of no return
     closing_failure: dict[str, Any] | None = None  # of the hook at the end
     parent: Parent | None = None
+    recorded: list[RecordedEvent] = field(default_factory=list)  # the latest MOST_RECORDED of an event-sourced saga
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +179,7 @@ def details_of(
     history: Iterable[Mapping[Any, Any]],
     known: Definition | None,
     failed: FailedCommands = (),
+    recorded: Iterable[Mapping[Any, Any]] = (),
 ) -> SagaDetails:
     state = SagaState.from_json(row["state"])
     return SagaDetails(
@@ -178,6 +193,7 @@ def details_of(
         overdue=state.overdue,
         closing_failure=state.closing_failure.to_json() if state.closing_failure else None,
         parent=Parent(state.asked.place["saga"], state.asked.place["step"]) if state.asked else None,
+        recorded=[_recorded(own) for own in recorded],
     )
 
 
@@ -207,6 +223,10 @@ def _with_moments(values: dict[str, Any]) -> dict[str, Any]:
 def _entry(line: Mapping[Any, Any]) -> HistoryEntry:
     at = datetime.fromtimestamp(line["at"], UTC)
     return HistoryEntry(at=at, event=line["event"], step=line["step"], attempt=line["attempt"], detail=line["detail"])
+
+
+def _recorded(own: Mapping[Any, Any]) -> RecordedEvent:
+    return RecordedEvent(own["version"], own["event"], own["payload"], datetime.fromtimestamp(own["at"], UTC))
 
 
 def _steps(saga_id: str, state: SagaState, known: Definition | None) -> list[StepView]:

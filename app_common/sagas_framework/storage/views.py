@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, RowMapping, bindparam, select
 
-from sagas_framework.storage.schema import history, instances, kept_messages, outbox
+from sagas_framework.storage.schema import history, instances, kept_messages, outbox, process_events
 
 _LISTED = tuple(column for column in instances.c if column is not instances.c.data)
 _STANDING = select(instances.c.status, instances.c.paused, instances.c.current_step).where(
@@ -66,6 +66,13 @@ def failed_commands(connection: Connection, saga_ids: Sequence[str]) -> Mapping[
     ):
         found[saga_id].append((command, problem))
     return found
+
+
+def recorded_by(connection: Connection, saga_id: str, limit: int) -> Sequence[RowMapping]:
+    """The latest of its own events, in their order."""
+    latest = select(process_events).where(process_events.c.saga_id == saga_id)
+    found = connection.execute(latest.order_by(process_events.c.version.desc()).limit(limit))
+    return found.mappings().all()[::-1]
 
 
 def list_kept(connection: Connection, limit: int, saga_id: str | None = None) -> Sequence[RowMapping]:
