@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -36,7 +35,7 @@ from sagas_framework.orchestrator.on_events import EventStart
 from sagas_framework.orchestrator.orchestrator import Orchestrator
 from sagas_framework.participant.handlers import marked_in, refuse_contradictory_handlers
 from sagas_framework.participant.participant import Participant
-from sagas_framework.process_managers.compiler import process_manager_of
+from sagas_framework.process_managers.compiler import process_managers_of
 from sagas_framework.process_managers.consumer import ProcessManagerConsumer
 from sagas_framework.process_managers.manager import ProcessManager
 from sagas_framework.storage.database import open_database
@@ -45,6 +44,7 @@ from sagas_framework.transport.publisher import Publisher
 from sagas_framework.vocabulary.contracts import refuse_contradictions
 from sagas_framework.vocabulary.event import AnyEvent
 from sagas_framework.vocabulary.names import receipts_queue_name
+from sagas_framework.vocabulary.place import place_of_class
 
 
 def create_orchestrator(
@@ -152,7 +152,7 @@ def create_subscriber(
     broker = Broker(broker) if isinstance(broker, str) else broker
     engine = open_database(database_url)
     consumers: list[Consumer] = [*plain_handlers_in(handlers)]
-    consumers += [ProcessManagerConsumer(process_manager_of(manager), name) for manager in process_managers]
+    consumers += [ProcessManagerConsumer(one, name) for one in process_managers_of(process_managers)]
     if not consumers:
         raise ConfigurationError(f"subscriber {name!r} handles no event; give it handlers or process managers")
     refuse_missing_subscriptions(f"subscriber {name!r}", queue, consumers)
@@ -203,17 +203,10 @@ def _refuse_contradictory_sagas(definitions: Collection[Definition], events: Ite
     refuse_contradictions(
         (command for one in definitions for command in one.commands),
         events=events,
-        reply_queues={one.response_queue: f"saga {one.name!r} ({_place_of(one.saga)})" for one in definitions},
+        reply_queues={one.response_queue: f"saga {one.name!r} ({place_of_class(one.saga)})" for one in definitions},
         data={f"data of saga {one.name!r}": one.data_type for one in definitions}
         | {f"signal {signal!r} of saga {saga!r}": payload for (saga, signal), payload in signals.items()},
     )
-
-
-def _place_of(saga: type[Any]) -> str:
-    try:
-        return f"{inspect.getsourcefile(saga)}:{inspect.getsourcelines(saga)[1]}"
-    except (OSError, TypeError):  # made at run time: there is no source
-        return saga.__module__
 
 
 def _all_are_database_only(handlers: Sequence[ModuleType]) -> bool:

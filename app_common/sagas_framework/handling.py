@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, overload
 
+from sagas_framework.errors import DefinitionError
 from sagas_framework.events.marks import Starts, mark_as_handler_of
 from sagas_framework.participant.handlers import Mark, mark_as_handler
 from sagas_framework.vocabulary.command import Command, PayloadType, ResponseType
+from sagas_framework.vocabulary.place import place_of_caller
 
 EventFunction = TypeVar("EventFunction", bound=Callable[..., Any])
 
@@ -60,5 +62,20 @@ def handles(
         @handles(UserInvited, saga_key="user", event_key="user_id", starts="if_none")  # those, or a new one
     """
     if isinstance(what, Command):
+        _refuse_given(
+            {"starts": starts != "never", "saga_key": saga_key is not None, "event_key": event_key is not None},
+            f"says which sagas of a process manager an event is for, and {what.name!r} is a command",
+        )
         return mark_as_handler(what, transient, database_only)
-    return mark_as_handler_of(what, starts, saga_key, event_key)
+    mark = mark_as_handler_of(what, starts, saga_key, event_key)
+    _refuse_given(
+        {"transient": transient != (), "database_only": database_only},
+        f"is said of a command, and {what.__qualname__} is an event",
+    )
+    return mark
+
+
+def _refuse_given(options: Mapping[str, bool], because: str) -> None:
+    for name, given in options.items():
+        if given:
+            raise DefinitionError(f"@handles(..., {name}=...) ({place_of_caller()}): {name} {because}; leave it out")

@@ -12,6 +12,8 @@ import pytest
 from sagas_framework import Failure, FailureKind, upgrade_database
 from tests.cli.conftest import Run
 from tests.cli.test_commands import fine, refused
+from tests.support.processes import Desk, ForAll, Streamed
+from tests.support.processes import Opened as CollectionOpened
 from tests.support.stuck_events import Bank, Crm, Gossip, Opened
 
 MODULE = "crm_for_the_command_line"
@@ -201,6 +203,21 @@ def test_the_other_commands_take_a_subscriber(run: Run, crm: Crm) -> None:
     assert fine(run("doctor", *CRM)).splitlines()[-1] == "all is well"
     saga_id = "01920000-0000-7000-8000-000000000001"
     assert "sagas events list" in refused(run("cancel", saga_id, "--reason", "no", *CRM))
+
+
+def test_what_a_process_manager_has_recorded_is_shown_and_is_in_its_json(run: Run, crm: Crm) -> None:
+    desk = Desk(crm.engine, Streamed)
+    desk.take(CollectionOpened("one"), *[ForAll("x")] * 2)
+    saga_id = json.loads(fine(run("list", "--json", *CRM)))[0]["id"]
+    shown = fine(run("show", saga_id, *CRM))
+    first, _, third = shown.partition("Recorded\n")[2].partition("\n\n")[0].splitlines()[1:]
+    assert first.split() == ["1", "+0.0", "s", "Named", '{"name":', '"one"}']
+    assert third.split() == ["3", "+0.0", "s", "Heard", '{"what":', '"ForAll"}']
+    assert "event handled" in shown and "earlier" not in shown
+    recorded = json.loads(fine(run("show", saga_id, "--json", *CRM)))["recorded"]
+    assert [own["version"] for own in recorded] == [1, 2, 3]
+    desk.take(*[ForAll("x")] * 100)
+    assert "(3 earlier ones: the table saga_process_event)" in fine(run("show", saga_id, *CRM))
 
 
 def test_the_doctor_tells_of_stuck_events(run: Run, stuck: Crm, bank: Bank) -> None:

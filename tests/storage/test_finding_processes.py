@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event, text
 
 from sagas_framework.storage import processes
-from sagas_framework.storage.processes import EXISTS, Key, Owner
+from sagas_framework.storage.processes import EXISTS, Found, Key, Owner
 from sagas_framework.storage.schema import instances, process_events, process_keys
 from tests.support.processes import Closed, Desk, ForTagged, Opened, Retagged, Streamed
 
@@ -103,7 +103,8 @@ def test_the_plan_is_the_same_with_few_sagas_and_with_many(engine: Engine) -> No
 def test_each_key_finds_its_sagas_and_no_others(engine: Engine, count: int) -> None:
     fill(engine, count)
     with engine.connect() as connection:
-        assert processes.find(connection, OWNER, [Key("tag", "5")]) == {"01920000-0000-7000-8000-000000000005"}
+        fifth = Found("01920000-0000-7000-8000-000000000005", Key("tag", "5"))
+        assert processes.find(connection, OWNER, [fifth.key]) == {fifth}
         assert len(processes.find(connection, OWNER, [Key("tag", "5"), Key("tag", "6"), Key("few", "x")])) == 2
         assert len(processes.find(connection, OWNER, [EXISTS])) == count
         assert processes.find(connection, Owner("collections", "Other"), [EXISTS]) == set()

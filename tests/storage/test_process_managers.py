@@ -8,11 +8,17 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text, update
 
-from sagas_framework import Operations, handles
+from sagas_framework import Failure, Operations, handles
 from sagas_framework.errors import PayloadRefused
+from sagas_framework.events.receipts import ReceiptBatches
+from sagas_framework.events.wiring import DEFAULT_RETRY
+from sagas_framework.operations.views import MOST_RECORDED
+from sagas_framework.storage.outbox import forget
 from sagas_framework.storage.schema import history, instances, outbox, process_events, process_keys
+from sagas_framework.transport.wire import OutgoingMessage, reply_message
+from sagas_framework.vocabulary.correlation import Correlation
 from tests.support.kitchen import somebody_waits
-from tests.support.orchestration import Bench
+from tests.support.orchestration import Bench, RecordingPublisher, delivery_of
 from tests.support.processes import (
     NOW,
     UNDER_TEST,
@@ -34,6 +40,7 @@ from tests.support.processes import (
     Plain,
     Retagged,
     Streamed,
+    declared,
     pack,
 )
 from tests.support.threads import in_threads, until
@@ -231,6 +238,9 @@ def test_operators_are_shown_what_a_saga_has_done(desk: Desk) -> None:
     [listed] = operations.list("ended")
     shown = operations.show(listed.id)
     assert (shown.status, shown.situation, shown.steps) == ("ended", "", [])
+    begun = shown.history[0]
+    named = {"event": "shop.Opened", "message_id": "message-1", "aggregate": "about=one"}
+    assert (begun.event, begun.detail) == ("started", named)
     assert operations.trace(listed.id).splitlines() == [
         "❗️ begin saga",
         "",
@@ -240,6 +250,42 @@ def test_operators_are_shown_what_a_saga_has_done(desk: Desk) -> None:
         "",
         "✔️ end saga",
     ]
+
+
+def test_operators_are_told_of_commands_that_have_failed_until_they_have_seen_to_them(desk: Desk) -> None:
+    class Packing(desk.manager):  # type: ignore[name-defined, misc]
+        def hear(self, what: str) -> None:
+            self.send(pack, Parcel("Ada"))
+
+    packing = Desk(desk.engine, Packing)
+    packing.take(ONE, Opened("two"))
+    sent = packing.take(ForTagged("x", "a"))
+    operations = Operations(Bench(desk.engine))
+    assert {one.situation for one in operations.list()} == {"waits for events"}
+
+    answer_with_failure(desk.engine, sent, Failure("Refusal", "we are closed"))
+    failed = "pack failed: Refusal: we are closed; see `sagas events outgoing`"
+    listed = {one.situation: one.id for one in operations.list()}
+    assert set(listed) == {f"{failed}; waits for events", "waits for events"}
+    failing = listed[f"{failed}; waits for events"]
+    assert operations.show(failing).situation == f"{failed}; waits for events"
+
+    packing.take(Closed("one"))
+    assert operations.show(failing).situation == failed
+
+    [number] = [row.id for row in desk.rows(outbox) if row.problem]
+    with desk.engine.begin() as connection:
+        forget(connection, [number])
+    assert operations.show(failing).situation == ""
+
+
+def answer_with_failure(engine: Engine, sent: Sequence[OutgoingMessage], failure: Failure) -> None:
+    batches = ReceiptBatches(engine, RecordingPublisher(), DEFAULT_RETRY)
+    for message in sent:
+        asked = Correlation.from_headers(message.headers())
+        assert asked is not None
+        reply = reply_message(message.task, "collections.receipts", asked.saga, message.id, failure, asked)
+        batches.handle([delivery_of(reply)])
 
 
 # ---- event-sourced --------------------------------------------------------------------------------------------------
@@ -258,6 +304,20 @@ def test_own_events_are_numbered_and_a_snapshot_is_made_every_so_many(engine: En
         *[(number, "Heard") for number in range(2, 9)],
     ]
     assert desk.states() == {"one": ("ForAll",) * 7}
+
+
+def test_operators_are_shown_what_a_saga_has_recorded_the_latest_if_it_is_much(engine: Engine) -> None:
+    desk = Desk(engine, Streamed)
+    desk.take(ONE)
+    operations = Operations(Bench(engine))
+    [listed] = operations.list()
+    [named] = operations.show(listed.id).recorded
+    assert (named.version, named.event, named.payload) == (1, "Named", {"name": "one"})
+    assert named.at.timestamp() == NOW
+    desk.take(*[ForAll("x")] * MOST_RECORDED)
+    shown = operations.show(listed.id).recorded
+    assert [own.version for own in shown] == [*range(2, MOST_RECORDED + 2)]
+    assert shown[-1].payload == {"what": "ForAll"}
 
 
 def test_only_what_came_after_the_snapshot_is_read(engine: Engine) -> None:
@@ -344,6 +404,60 @@ def test_a_saga_that_was_found_and_changed_before_it_was_locked_is_not_handled(
     second.join()
     handled = [line.step for line in desk.rows(history) if line.event == "event_handled"]
     assert handled == ["open", "retag" if isinstance(meanwhile, Retagged) else "close"]
+
+
+@declared
+@dataclass(frozen=True)
+class Handed:
+    """The tag goes to the saga with this name."""
+
+    about: str
+    tag: str
+
+
+class Handing(Plain):
+    name = "Plain"
+
+    @handles(Handed, saga_key="name", event_key="about")
+    @handles(Handed, saga_key="tag", event_key="tag")
+    def hand_over(self, event: Handed) -> None:
+        if self.state.name == event.about:
+            self.keys.add("tag", event.tag)
+        else:
+            self.keys.remove("tag", event.tag)
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    ("meanwhile", "taken_by"),
+    [([Handed("two", "a")], "two"), ([Closed("one"), Opened("three", ["a"])], "three")],
+    ids=["another one", "a new one, and the old one has ended"],
+)
+@pytest.mark.parametrize(
+    "events",
+    [
+        [ForTagged("x", "a")],
+        [ForTaggedOrNew("x", "a")],
+        [ForAll("x"), ForTagged("x", "a")],
+    ],
+    ids=["by its key", "by its key, or new", "among others, of which one is for all"],
+)
+def test_an_event_whose_key_went_to_another_saga_before_the_lock_is_handled_by_that_one(
+    postgresql_engine: Engine, meanwhile: Sequence[Any], taken_by: str, events: Sequence[Any]
+) -> None:
+    desk = Desk(postgresql_engine, Handing)
+    desk.take(ONE, Opened("two"))
+    second = Thread(target=lambda: desk.take(*events))
+    with desk.taking(*meanwhile) as (consumption, occurrences):
+        for occurrence in occurrences:
+            consumption.handle(occurrence)
+        second.start()
+        until(lambda: somebody_waits(desk.engine))
+    second.join()
+    heard = desk.states()
+    assert "new" not in heard
+    tagged = type(events[-1]).__name__
+    assert [name for name, words in heard.items() if tagged in words] == [taken_by]
 
 
 @pytest.mark.postgresql

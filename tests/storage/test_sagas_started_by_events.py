@@ -6,11 +6,12 @@ from threading import Barrier
 import pytest
 from sqlalchemy import Connection, Engine, event, select, update
 
-from sagas_framework import Orchestrator, Saga, StepContext, create_orchestrator, starts
+from sagas_framework import Operations, Orchestrator, Saga, StepContext, create_orchestrator, starts
 from sagas_framework.operations.event_views import Standing
 from sagas_framework.operations.events import Events
 from sagas_framework.storage.schema import event_inbox, instances
 from sagas_framework.transport.publisher import Publisher
+from sagas_framework.vocabulary.event import event_of
 from tests.support import approvals
 from tests.support.approvals import (
     BOTH_FORMS,
@@ -82,6 +83,18 @@ def test_a_saga_that_an_event_has_started_goes_on_to_its_end_like_any_other(desk
     desk.bench.handle(answer(charge))
     assert desk.sagas_there() == [("Approve", "succeeded")]
     assert desk.told() == [("orders.approved", 1)]
+
+
+@pytest.mark.parametrize("saga", BOTH_FORMS, ids=lambda saga: saga.name)
+def test_its_history_and_its_trace_say_which_event_has_started_it(engine: Engine, saga: type[Saga[Approval]]) -> None:
+    desk = Desk(engine, [starts(saga, on=OrderPlaced, data=to_approve)])
+    desk.take(delivered(OrderPlaced(7), id_="one"))
+    operations = Operations(desk.bench)
+    [listed] = operations.list()
+    begun = operations.show(listed.id).history[0]
+    named = {"event": event_of(OrderPlaced).name, "message_id": "one", "aggregate": "order_id=7"}
+    assert (begun.event, begun.detail) == ("started", named)
+    assert operations.trace(listed.id).splitlines()[0] == "❗️ begin saga (order placed, order_id=7)"
 
 
 def test_the_due_loop_sends_what_a_worker_that_died_did_not(desk: Desk) -> None:

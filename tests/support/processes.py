@@ -135,7 +135,7 @@ class Handlers(ProcessManager[Collection]):
     """All but how a state changes."""
 
     commands = (pack,)
-    events = (Collected,)
+    publishes = (Collected,)
 
     def call(self, name: str) -> None:
         raise NotImplementedError

@@ -138,6 +138,13 @@ def test_mypy_sees_that_the_data_are_not_those_of_the_saga() -> None:
     starts(ApproveFluently, on=OrderPlaced, data=somebody_elses)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("saga", [Saga, Approval, "Approve"])
+def test_what_is_no_saga_that_could_be_started_is_refused_with_its_place(saga: Any) -> None:
+    said = r"starts\(\S+, \.\.\.\) \(\S*test_sagas_on_events.py:\d+\): it is no saga .*; name a subclass of Saga"
+    with pytest.raises(DefinitionError, match=said):
+        starts(saga, on=OrderPlaced, data=to_approve)
+
+
 def test_what_is_no_event_and_what_is_no_saga_yet_are_refused() -> None:
     with pytest.raises(DefinitionError, match="Approval is no event"):
         starts(Approve, on=Approval, data=lambda data: data)

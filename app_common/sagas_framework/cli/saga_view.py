@@ -36,6 +36,8 @@ def show(saga: SagaDetails, kept: Sequence[KeptMessage]) -> None:
         output.heading("Steps")
         headers = ["STEP", "STATE", "KIND", "TRIES", "COMMAND", "COMPENSATION", "FAILURE"]
         output.table(headers, [_step(step) for step in saga.steps])
+    if saga.recorded:
+        _recorded(saga)
     output.heading("History")
     output.table(["AFTER", "EVENT", "STEP", "TRY", ""], [_event(entry, saga) for entry in saga.history])
     _failure(saga)
@@ -94,21 +96,36 @@ def _doing(step: StepView) -> str:
     return step.command or (step.work if step.work in ("choice", "signal", "sleep") else "")
 
 
+def _recorded(saga: SagaDetails) -> None:
+    output.heading("Recorded")
+    rows = [
+        [str(own.version), _after(own.at, saga), own.event, json.dumps(own.payload, ensure_ascii=False)]
+        for own in saga.recorded
+    ]
+    output.table(["VERSION", "AFTER", "EVENT", ""], rows)
+    earlier = saga.recorded[0].version - 1
+    if earlier:
+        click.echo(f"({earlier} earlier ones: the table saga_process_event)")
+
+
+def _after(at: datetime, saga: SagaDetails) -> str:
+    return f"+{output.duration((at - saga.created_at).total_seconds())}"
+
+
 def _event(entry: HistoryEntry, saga: SagaDetails) -> list[str]:
-    after = output.duration((entry.at - saga.created_at).total_seconds())
     tried = str(entry.attempt) if entry.attempt else ""
-    return [f"+{after}", entry.event.replace("_", " "), entry.step or "", tried, _note(entry.detail or {})]
+    return [_after(entry.at, saga), entry.event.replace("_", " "), entry.step or "", tried, _note(entry.detail or {})]
 
 
 def _note(detail: dict[str, Any]) -> str:
-    if detail.get("failure"):
-        return reason_of(detail["failure"])
-    if detail.get("reason"):
-        return one_line(str(detail["reason"]))
+    why = reason_of(detail["failure"]) if detail.get("failure") else one_line(str(detail.get("reason") or ""))
+    if detail.get("command"):
+        command = " ".join([one_line(str(detail["command"])), *_due(detail)])
+        return f"{command}: {why}" if why else command
+    if why:
+        return why
     if detail.get("chosen"):
         return str(detail["chosen"])
-    if detail.get("command"):
-        return " ".join([one_line(str(detail["command"])), *_due(detail)])
     if detail.get("event"):
         return one_line(f"{detail['event']} {detail.get('aggregate', '')}")
     if detail.get("until"):

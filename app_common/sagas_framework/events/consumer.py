@@ -25,6 +25,11 @@ class Occurrence:
     number: int
     payload: Any
 
+    @property
+    def named(self) -> dict[str, Any]:
+        """As the history of a saga names it."""
+        return {"event": self.event.name, "message_id": self.message_id, "aggregate": self.aggregate}
+
 
 class Consumption(Protocol):
     """A consumer within one transaction. What any method raises makes the whole transaction void: it is rolled back,

@@ -50,12 +50,13 @@ class PlainHandler:
     publishes: Sequence[AnyEvent] = ()
 
     def __init__(self, function: Function, bindings: Sequence[Binding]) -> None:
-        self._function = function
+        self.function = function
         self.events: Mapping[str, AnyEvent] = {binding.event.name: binding.event for binding in bindings}
         self.name = f"{function.__module__}.{function.__qualname__}"
+        self.place = bindings[0].place
 
     def begin(self, connection: Connection, session: LentSession, outbound: Outbound, now: float) -> Consumption:
-        return _Calls(self._function, session, outbound)
+        return _Calls(self.function, session, outbound)
 
 
 class _Calls:
@@ -84,18 +85,27 @@ class _Calls:
 
 def plain_handlers_in(modules: Iterable[ModuleType]) -> list[PlainHandler]:
     """Every function of these modules that handles events."""
-    return [handler for module in modules for handler in _handlers_of(module)]
+    found: dict[Function, tuple[str, PlainHandler]] = {}
+    for module in modules:
+        for where, handler in _handlers_of(module):
+            first, known = found.setdefault(handler.function, (where, handler))
+            if known is not handler:
+                raise ConfigurationError(
+                    f"{handler.name} ({handler.place}) is among the handlers twice (in {first} and in {where}), and "
+                    "would run twice for each event; hand it in once"
+                )
+    return [handler for _, handler in found.values()]
 
 
-def _handlers_of(module: ModuleType) -> list[PlainHandler]:
+def _handlers_of(module: ModuleType) -> list[tuple[str, PlainHandler]]:
     found = []
-    for function in vars(module).values():
+    for name, function in vars(module).items():
         if not inspect.isfunction(function) or function.__module__ != module.__name__:
             continue  # what it imports is somebody else's, and would be called twice
         if bindings := bindings_of(function):
             for binding in bindings:
                 _refuse_misfit(function, binding)
-            found.append(PlainHandler(function, bindings))
+            found.append((f"{module.__name__}.{name}", PlainHandler(function, bindings)))
     if not found:
         raise ConfigurationError(f"{module.__name__} holds no function with @handles(<an event>)")
     return found

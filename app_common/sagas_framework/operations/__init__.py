@@ -13,7 +13,15 @@ from sagas_framework.operations.findings import Finding
 from sagas_framework.operations.kept import KeptMessages
 from sagas_framework.operations.operations import Operations
 from sagas_framework.operations.trace import readable_trace
-from sagas_framework.operations.views import HistoryEntry, KeptMessage, Parent, SagaDetails, SagaSummary, StepView
+from sagas_framework.operations.views import (
+    HistoryEntry,
+    KeptMessage,
+    Parent,
+    RecordedEvent,
+    SagaDetails,
+    SagaSummary,
+    StepView,
+)
 
 __all__ = [
     "DIAGRAM_STYLE",
@@ -27,6 +35,7 @@ __all__ = [
     "Operations",
     "Outgoing",
     "Parent",
+    "RecordedEvent",
     "SagaDetails",
     "SagaSummary",
     "Standing",

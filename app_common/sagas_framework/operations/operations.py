@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, RowMapping
 
 from sagas_framework.definition.graph import Definition
 from sagas_framework.engine.protocol import Act, Cancel, Pause, Resume, Retry, Signal
@@ -15,6 +15,7 @@ from sagas_framework.errors import DefinitionError, UnknownSaga
 from sagas_framework.operations.diagrams import mermaid, svg
 from sagas_framework.operations.trace import readable_trace
 from sagas_framework.operations.views import (
+    MOST_RECORDED,
     KeptMessage,
     SagaDetails,
     SagaSummary,
@@ -64,7 +65,8 @@ class Operations:
         before = None if older_than_seconds is None else time.time() - older_than_seconds
         with reading(self._orchestrator.engine) as connection:
             rows = views.list_sagas(connection, statuses=statuses, saga=saga, created_before=before, limit=limit)
-        return [summary_of(row, self._orchestrator.definitions.get(row["saga"])) for row in rows]
+            failed = self._failed_commands(connection, rows)
+        return [summary_of(row, self._known(row), failed.get(row["id"], ())) for row in rows]
 
     def show(self, saga_id: str) -> SagaDetails:
         """Everything that is known of one saga; raises UnknownSaga."""
@@ -75,12 +77,24 @@ class Operations:
             if row is None:
                 raise UnknownSaga(saga_id)
             history = views.history_of(connection, saga_id)
-        return details_of(row, history, self._orchestrator.definitions.get(row["saga"]))
+            failed = self._failed_commands(connection, [row])
+            known = self._known(row)
+            recorded = [] if known else views.recorded_by(connection, saga_id, MOST_RECORDED)
+        return details_of(row, history, known, failed.get(row["id"], ()), recorded)
 
     def trace(self, saga_id: str) -> str:
         """What happened, line by line, in words."""
         saga = self.show(saga_id)
         return readable_trace(saga, self._orchestrator.definitions.get(saga.saga))
+
+    def _known(self, row: RowMapping) -> Definition | None:
+        return self._orchestrator.definitions.get(row["saga"])
+
+    def _failed_commands(
+        self, connection: Connection, rows: Sequence[RowMapping]
+    ) -> Mapping[str, Sequence[tuple[str, str]]]:
+        """An orchestrated saga's are in its state."""
+        return views.failed_commands(connection, [row["id"] for row in rows if self._known(row) is None])
 
     @property
     def saga_names(self) -> Sequence[str]:

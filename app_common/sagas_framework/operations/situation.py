@@ -7,19 +7,25 @@ from datetime import UTC, datetime
 
 from sagas_framework.definition.graph import Definition, Work
 from sagas_framework.engine.state import Phase, SagaState, SagaStatus, StepState
-from sagas_framework.operations.words import clock, in_words, reason_of, times
+from sagas_framework.operations.words import clock, in_words, one_line, reason_of, times
 from sagas_framework.vocabulary.identity import child_saga_id
 
+FailedCommands = Sequence[tuple[str, str]]
+"""(name, problem) of each."""
 MOST_TOLD = 3
 """Of the steps that are under way side by side: one line is to stay one line."""
 
 
-def situation_of(saga_id: str, state: SagaState, known: Definition | None) -> str:
-    """One line: what it waits for, or why it stopped. Nothing for a saga that has ended well."""
+def situation_of(saga_id: str, state: SagaState, known: Definition | None, failed: FailedCommands = ()) -> str:
+    """One line: what it waits for, or why it stopped. Nothing for a saga that has ended well. `failed`: what it has
+    sent and waits for the operator, if it is a process manager's."""
+    unsent = _few([f"{in_words(command)} failed: {one_line(problem)}" for command, problem in failed])
+    if unsent:
+        unsent.append("see `sagas events outgoing`")
     if state.ended:
-        return _failed_at(state) if state.failure else ""
+        return "; ".join([*unsent, *([_failed_at(state)] if state.failure else [])])
     if known is None and not state.steps and state.status is SagaStatus.RUNNING:  # it is a process manager's
-        return "waits for events"
+        return "; ".join([*unsent, "waits for events"])
     steps = _in_order(state, known)
     stuck = _few([f"{_doing(name, step)} failed: {_why(step)}" for name, step in steps if step.stuck])
     if state.closing_failure is not None:

@@ -149,7 +149,9 @@ def _tried(entry: HistoryEntry) -> str:
 
 
 def _begun(story: _Story, entry: HistoryEntry, index: int) -> None:
-    story.section(NOTE, "begin saga")
+    because_of = entry.detail or {}
+    event = in_words(one_line(str(because_of.get("event") or "")))
+    story.section(NOTE, "begin saga", f"{event}, {one_line(str(because_of.get('aggregate')))}" if event else "")
 
 
 def _step_done(story: _Story, entry: HistoryEntry, index: int) -> None:

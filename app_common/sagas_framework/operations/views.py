@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from sagas_framework.definition.graph import Definition, Node, Work
 from sagas_framework.definition.structure import ChildStep
 from sagas_framework.engine.state import Phase, SagaState, StepState
-from sagas_framework.operations.situation import situation_of
+from sagas_framework.operations.situation import FailedCommands, situation_of
 from sagas_framework.vocabulary.identity import child_saga_id
 
 UNKNOWN = "unknown"
 """The kind and the work of a step that this process has no definition of."""
+
+MOST_RECORDED = 100
+"""Own events of a saga that are shown, the latest ones."""
 
 _PHASES = {
     "waiting": "not begun",
@@ -112,6 +115,16 @@ class HistoryEntry:
 
 
 @dataclass(frozen=True)
+class RecordedEvent:
+    """What an event-sourced saga has recorded; its own events are numbered from 1."""
+
+    version: int
+    event: str
+    payload: Any
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Parent:
     """Whose child a saga is."""
 
@@ -132,6 +145,7 @@ class SagaDetails(SagaSummary):
     overdue: bool = False  # the deadline passed after the point of no return
     closing_failure: dict[str, Any] | None = None  # of the hook at the end
     parent: Parent | None = None
+    recorded: list[RecordedEvent] = field(default_factory=list)  # the latest MOST_RECORDED of an event-sourced saga
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,14 +170,20 @@ _SUMMARY_FIELDS = tuple(SagaSummary.__dataclass_fields__)
 _MOMENTS = ("failed_at", "created_at", "updated_at", "ended_at", "wake_at", "first_kept_at", "last_kept_at")
 
 
-def summary_of(row: Mapping[Any, Any], known: Definition | None) -> SagaSummary:
-    return SagaSummary(**_summary_values(row, SagaState.from_json(row["state"]), known))
+def summary_of(row: Mapping[Any, Any], known: Definition | None, failed: FailedCommands = ()) -> SagaSummary:
+    return SagaSummary(**_summary_values(row, SagaState.from_json(row["state"]), known, failed))
 
 
-def details_of(row: Mapping[Any, Any], history: Iterable[Mapping[Any, Any]], known: Definition | None) -> SagaDetails:
+def details_of(
+    row: Mapping[Any, Any],
+    history: Iterable[Mapping[Any, Any]],
+    known: Definition | None,
+    failed: FailedCommands = (),
+    recorded: Iterable[Mapping[Any, Any]] = (),
+) -> SagaDetails:
     state = SagaState.from_json(row["state"])
     return SagaDetails(
-        **_summary_values(row, state, known),
+        **_summary_values(row, state, known, failed),
         data=row["data"],
         steps=_steps(row["id"], state, known),
         history=[_entry(line) for line in history],
@@ -173,6 +193,7 @@ def details_of(row: Mapping[Any, Any], history: Iterable[Mapping[Any, Any]], kno
         overdue=state.overdue,
         closing_failure=state.closing_failure.to_json() if state.closing_failure else None,
         parent=Parent(state.asked.place["saga"], state.asked.place["step"]) if state.asked else None,
+        recorded=[_recorded(own) for own in recorded],
     )
 
 
@@ -187,9 +208,11 @@ def moment(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-def _summary_values(row: Mapping[Any, Any], state: SagaState, known: Definition | None) -> dict[str, Any]:
+def _summary_values(
+    row: Mapping[Any, Any], state: SagaState, known: Definition | None, failed: FailedCommands
+) -> dict[str, Any]:
     values = {name: row[name] for name in _SUMMARY_FIELDS if name in row}
-    values |= {"failure": row["failure_details"], "situation": situation_of(row["id"], state, known)}
+    values |= {"failure": row["failure_details"], "situation": situation_of(row["id"], state, known, failed)}
     return _with_moments(values)
 
 
@@ -200,6 +223,10 @@ def _with_moments(values: dict[str, Any]) -> dict[str, Any]:
 def _entry(line: Mapping[Any, Any]) -> HistoryEntry:
     at = datetime.fromtimestamp(line["at"], UTC)
     return HistoryEntry(at=at, event=line["event"], step=line["step"], attempt=line["attempt"], detail=line["detail"])
+
+
+def _recorded(own: Mapping[Any, Any]) -> RecordedEvent:
+    return RecordedEvent(own["version"], own["event"], own["payload"], datetime.fromtimestamp(own["at"], UTC))
 
 
 def _steps(saga_id: str, state: SagaState, known: Definition | None) -> list[StepView]:

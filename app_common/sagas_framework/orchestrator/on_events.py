@@ -45,10 +45,19 @@ def starts(saga: type[Saga[Data]], *, on: type[Happened], data: Callable[[Happen
     The saga is started in the transaction that handles the event, once for each event. What `data` or a leading local
     step raises fails the event, which is then tried again, and waits for the operator in the end.
     """
-    refuse_unfinished(saga)
+    _refuse_no_saga(saga)
     start = EventStart(saga, event_of(on), data, place_of_caller())
     _refuse_misfit(start)
     return start
+
+
+def _refuse_no_saga(saga: Any) -> None:
+    refuse_unfinished(saga)
+    if saga is Saga or not isinstance(saga, type) or not issubclass(saga, Saga):
+        raise DefinitionError(
+            f"starts({getattr(saga, '__qualname__', repr(saga))}, ...) ({place_of_caller()}): it is no saga that could "
+            "be started; name a subclass of Saga"
+        )
 
 
 def _refuse_misfit(start: EventStart) -> None:
@@ -123,7 +132,9 @@ class _Starting:
 
     def handle(self, occurrence: Occurrence) -> None:
         for new in self._starter.new_sagas(occurrence, self._now):
-            self._started.append(new.begin(self._session, lambda event, _: self._outbound.publish(event)))
+            self._started.append(
+                new.begin(self._session, lambda event, _: self._outbound.publish(event), occurrence.named)
+            )
 
     def write(self) -> None:
         if self._started:

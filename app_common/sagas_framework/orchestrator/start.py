@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -81,10 +81,13 @@ class NewSaga:
         self._columns = {}
         return inserted
 
-    def begin(self, session: Session, announce: Announce | None) -> Started:
-        """Runs its leading local steps; what they raise comes out."""
+    def begin(self, session: Session, announce: Announce | None, because_of: dict[str, Any] | None = None) -> Started:
+        """Runs its leading local steps; what they raise comes out. `because_of`: what its history says of its start."""
         chain = Chain(self._orchestrator, self._instance, session, Care.CALLER, announce)
         chain.run(Start(self._now))
+        if because_of is not None:
+            history = chain.work.history
+            history[0] = replace(history[0], detail=because_of)  # of the engine's, it has none
         return Started(chain.work.outgoing, self._row() | self._columns, chain.work, self._now)
 
     def _row(self) -> dict[str, Any]:

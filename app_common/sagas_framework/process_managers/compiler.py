@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FunctionType
 from typing import Any, get_args, get_origin
 
@@ -15,6 +15,26 @@ from sagas_framework.process_managers.description import Applying, Description, 
 from sagas_framework.process_managers.manager import EventSourcedProcessManager, ProcessManager, applied_by
 from sagas_framework.vocabulary.command import AnyCommand, Command
 from sagas_framework.vocabulary.event import AnyEvent, event_of
+from sagas_framework.vocabulary.place import place_of_class
+
+
+def process_managers_of(classes: Iterable[type[ProcessManager[Any]]]) -> list[Description]:
+    """Those of one subscriber: by its name a class knows its sagas from another one's."""
+    found: dict[str, Description] = {}
+    for cls in classes:
+        description = process_manager_of(cls)
+        first = found.setdefault(description.name, description)
+        if first is not description:
+            raise DefinitionError(
+                f"it is among the process managers twice ({_shown(first.manager)} and {_shown(cls)}), and each would "
+                "take the other one's sagas for its own; drop one, or give it a `name` of its own",
+                saga=description.name,
+            )
+    return [*found.values()]
+
+
+def _shown(cls: type[Any]) -> str:
+    return f"{cls.__qualname__}, {place_of_class(cls)}"
 
 
 def process_manager_of(cls: type[ProcessManager[Any]]) -> Description:
@@ -150,13 +170,13 @@ def _commands(cls: type[ProcessManager[Any]]) -> Mapping[str, AnyCommand]:
 
 def _published(cls: type[ProcessManager[Any]]) -> Mapping[str, AnyEvent]:
     published: dict[str, AnyEvent] = {}
-    for event in checks.listed(cls.name, "events", cls.events):
+    for event in checks.listed(cls.name, "publishes", cls.publishes):
         try:
             declared = event_of(event) if isinstance(event, type) else None
         except DefinitionError as error:
-            raise DefinitionError(f"`events`: {error}", saga=cls.name) from None
+            raise DefinitionError(f"`publishes`: {error}", saga=cls.name) from None
         if declared is None:
-            raise DefinitionError(f"`events` holds {event!r}; it takes the classes of events", saga=cls.name)
+            raise DefinitionError(f"`publishes` holds {event!r}; it takes the classes of events", saga=cls.name)
         published[declared.name] = declared
     return published
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,7 @@ from sagas_framework.process_managers.hand import SagaInHand
 from sagas_framework.process_managers.keys import key_text
 from sagas_framework.storage import instances, processes
 from sagas_framework.storage.database import LentSession
-from sagas_framework.storage.processes import EXISTS, Key, Owner, ProcessRows
+from sagas_framework.storage.processes import EXISTS, Found, Key, Owner, ProcessRows
 from sagas_framework.vocabulary.command import AnyCommand
 from sagas_framework.vocabulary.event import AnyEvent
 from sagas_framework.vocabulary.identity import new_saga_id
@@ -58,6 +58,7 @@ class _Consumption:
         self._outbound = outbound
         self._now = now
         self._sagas: dict[str, SagaInHand] = {}
+        self._looked_at: set[str] = set()
         self._found_by: defaultdict[Key, dict[str, SagaInHand]] = defaultdict(dict)
 
     def prepare(self, occurrences: Sequence[Occurrence]) -> None:
@@ -70,12 +71,18 @@ class _Consumption:
         # First of all: who is held back here must then find what the other one has started.
         starting = {key for binding, key in bound if key is not None and binding.starts == "if_none"}
         processes.hold_back_others(self._connection, self._owner, starting)
-        found = processes.find(self._connection, self._owner, {key for _, key in bound if key is not None})
-        if found:
-            self._load(found)
+        wanted = {key for _, key in bound if key is not None}
+        while not self._load(processes.find(self._connection, self._owner, wanted)):
+            pass
 
-    def _load(self, ids: Iterable[str]) -> None:
-        """Another transaction may have changed their keys, or ended them, until they were locked."""
+    def _load(self, found: Collection[Found]) -> bool:
+        """False: until they were locked, another transaction took a key from one of them, or ended it. It may have
+        given the key to another one, which is to be found then. (Its lock comes out of order: a ring of those that
+        wait for each other is bad weather.)"""
+        ids = {one.saga_id for one in found} - self._looked_at
+        if not ids:
+            return True
+        self._looked_at |= ids
         locked = [row for row in instances.lock(self._connection, ids) if not SagaState.from_json(row.state).ended]
         keys = processes.keys_of(self._connection, [row.id for row in locked])
         event_sourced = self._description.snapshot_every is not None
@@ -84,6 +91,7 @@ class _Consumption:
         for row in locked:
             saga = self._in_hand(row.id, stored=row.data, keys=keys.get(row.id, ()), stream=streams.get(row.id, ()))
             self._index(saga, frozenset())
+        return all(one.key in keys.get(one.saga_id, ()) for one in found if one.saga_id in ids)
 
     def handle(self, occurrence: Occurrence) -> None:
         handling = self._handling(occurrence)

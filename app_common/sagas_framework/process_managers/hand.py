@@ -67,15 +67,9 @@ class SagaInHand:
 
     def handle(self, occurrence: Occurrence, method: str, event: Any) -> None:
         if self.is_new and self._occurrence is None:
-            self._tell("started")
+            self._tell("started", **occurrence.named)
         self._occurrence, self._method, self._sent = occurrence, method, 0
-        self._tell(
-            "event_handled",
-            event=occurrence.event.name,
-            message_id=occurrence.message_id,
-            aggregate=occurrence.aggregate,
-            number=occurrence.number,
-        )
+        self._tell("event_handled", **occurrence.named, number=occurrence.number)
         manager = self._description.manager(self)
         self.state.open(manager)
         getattr(manager, method)(event)
@@ -157,7 +151,7 @@ class SagaInHand:
             known = ", ".join(sorted(self._description.publishes)) or "none"
             raise DefinitionError(
                 f"method {self._method!r} publishes {declared.name!r}, which is not among the events that the class "
-                f"says it publishes ({known}); add {type(event).__name__} to `events`",
+                f"says it publishes ({known}); add {type(event).__name__} to `publishes`",
                 saga=self._description.name,
             )
         self._outbound.publish(event)

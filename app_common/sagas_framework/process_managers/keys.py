@@ -38,15 +38,14 @@ class Keys:
         self._present.add(self._key(name, value))
 
     def set(self, name: str, *values: KeyValue) -> None:
-        """These values, and no others."""
+        """These values, and no others; without any: none at all."""
+        self._refuse_unknown(name)
         wanted = {self._key(name, value) for value in values}
-        self.remove(name)
-        self._present |= wanted
+        self._present = {key for key in self._present if key.name != name} | wanted
 
-    def remove(self, name: str, value: KeyValue | None = None) -> None:
-        """That value, or all of them."""
-        gone = {self._key(name, value)} if value is not None else {Key(name, known) for known in self.get(name)}
-        self._present -= gone
+    def remove(self, name: str, value: KeyValue) -> None:
+        """One value less. (All of them go with `set(name)`: an event that says None must not take them away.)"""
+        self._present.discard(self._key(name, value))
 
     def get(self, name: str) -> frozenset[str]:
         self._refuse_unknown(name)

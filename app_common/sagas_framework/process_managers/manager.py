@@ -23,7 +23,7 @@ class ProcessManager(Generic[StateType]):
 
         class UserRegistration(ProcessManager[Registration]):
             commands = (send_verification_mail,)
-            events = (RegistrationCompleted,)
+            publishes = (RegistrationCompleted,)
 
             @handles(UserRegistered, starts="always")
             def begin(self, event: UserRegistered) -> None:
@@ -35,7 +35,7 @@ class ProcessManager(Generic[StateType]):
                 self.publish(RegistrationCompleted(event.user_id))
                 self.end()
 
-    The brackets name its state, a dataclass whose fields all have defaults. `commands` and `events` are what it may
+    The brackets name its state, a dataclass whose fields all have defaults. `commands` and `publishes` are what it may
     send and publish. An instance lives as long as one event is handled: what lasts is `state` and `keys`.
 
     State, keys and all that goes out are one transaction with the event that was handled; should the method raise,
@@ -46,7 +46,7 @@ class ProcessManager(Generic[StateType]):
 
     name: ClassVar[str]
     commands: ClassVar[Sequence[AnyCommand]] = ()
-    events: ClassVar[Sequence[type[Any]]] = ()
+    publishes: ClassVar[Sequence[type[Any]]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -35,6 +35,13 @@ class Owner(NamedTuple):
     manager: str
 
 
+class Found(NamedTuple):
+    """A saga, and a key that it was found by."""
+
+    saga_id: str
+    key: Key
+
+
 class OwnEvent(NamedTuple):
     saga_id: str
     version: int
@@ -73,12 +80,13 @@ def _lock_number(owner: Owner, key: Key) -> int:
     return int.from_bytes(blake2b(named.encode(), digest_size=8).digest(), "big", signed=True)
 
 
-def find(connection: Connection, owner: Owner, keys: Collection[Key]) -> set[str]:
-    """The sagas that have any of these keys."""
+def find(connection: Connection, owner: Owner, keys: Collection[Key]) -> set[Found]:
+    """The sagas that have any of these keys, once for each of them."""
     if not keys:
         return set()
     parameters = {**owner._asdict(), "rows": json_text.dumps([key._asdict() for key in sorted(keys)])}
-    return set(connection.scalars(_find(connection.dialect.name), parameters))
+    rows = connection.execute(_find(connection.dialect.name), parameters)
+    return {Found(saga_id, Key(name, value)) for saga_id, name, value in rows}
 
 
 @cache
@@ -86,16 +94,22 @@ def _find(dialect: str) -> TextualSelect:
     """Each key is looked up by itself, through the primary key: neither database may come to think that it is better
     to read the whole table (OFFSET 0 is what PostgreSQL does not look behind)."""
     table, wanted = process_keys.name, (process_keys.c.name, process_keys.c.value)
+    columns = (process_keys.c.saga_id, *wanted)
+    names = [column.name for column in columns]
     if dialect == "postgresql":
         found = "k.owner = :owner AND k.manager = :manager AND k.name = r.name AND k.value = r.value"
         rows = many.rows_of(process_keys, [column.name for column in wanted])
-        inner = f"SELECT k.saga_id FROM {table} AS k WHERE {found} OFFSET 0"
-        return text(f"SELECT f.saga_id FROM {rows} CROSS JOIN LATERAL ({inner}) AS f").columns(process_keys.c.saga_id)
+        inner = f"SELECT {_of('k', names)} FROM {table} AS k WHERE {found} OFFSET 0"
+        return text(f"SELECT {_of('f', names)} FROM {rows} CROSS JOIN LATERAL ({inner}) AS f").columns(*columns)
     by_json = [f"k.{column.name} = json_extract(r.value, '$.{column.name}')" for column in wanted]
     found = " AND ".join(["k.owner = :owner", "k.manager = :manager", *by_json])
-    return text(f"SELECT k.saga_id FROM json_each(:rows) AS r CROSS JOIN {table} AS k ON {found}").columns(
-        process_keys.c.saga_id
+    return text(f"SELECT {_of('k', names)} FROM json_each(:rows) AS r CROSS JOIN {table} AS k ON {found}").columns(
+        *columns
     )
+
+
+def _of(alias: str, names: Iterable[str]) -> str:
+    return ", ".join(f"{alias}.{name}" for name in names)
 
 
 def keys_of(connection: Connection, ids: Iterable[str]) -> Mapping[str, set[Key]]:
@@ -124,7 +138,7 @@ def own_events_after(connection: Connection, versions: Mapping[str, int]) -> Map
 @cache
 def _own_events(dialect: str) -> TextualSelect:
     columns = [process_events.c[name] for name in OwnEvent._fields]
-    names = ", ".join(f"e.{column.name}" for column in columns)
+    names = _of("e", OwnEvent._fields)
     if dialect == "postgresql":
         rows = many.rows_of(process_events, ["saga_id", "version"])
         inner = f"SELECT {names} FROM {process_events.name} AS e WHERE e.saga_id = r.saga_id AND e.version > r.version"

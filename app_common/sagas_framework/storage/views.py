@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, RowMapping, bindparam, select
 
-from sagas_framework.storage.schema import history, instances, kept_messages
+from sagas_framework.storage.schema import history, instances, kept_messages, outbox, process_events
 
 _LISTED = tuple(column for column in instances.c if column is not instances.c.data)
 _STANDING = select(instances.c.status, instances.c.paused, instances.c.current_step).where(
@@ -51,6 +52,27 @@ def ids_between(connection: Connection, lowest: str, highest: str, limit: int) -
 def history_of(connection: Connection, saga_id: str) -> Sequence[RowMapping]:
     statement = select(history).where(history.c.saga_id == saga_id).order_by(history.c.id)
     return connection.execute(statement).mappings().all()
+
+
+def failed_commands(connection: Connection, saga_ids: Sequence[str]) -> Mapping[str, list[tuple[str, str]]]:
+    """Of these sagas: (command, problem) of what they have sent and waits for the operator; the oldest first."""
+    found: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+    if not saga_ids:
+        return found
+    sent_by = outbox.c.message[("correlation", "saga")].as_string()
+    statement = select(sent_by, outbox.c.message["task"].as_string(), outbox.c.problem).order_by(outbox.c.id)
+    for saga_id, command, problem in connection.execute(
+        statement.where(outbox.c.problem.isnot(None), sent_by.in_(saga_ids))
+    ):
+        found[saga_id].append((command, problem))
+    return found
+
+
+def recorded_by(connection: Connection, saga_id: str, limit: int) -> Sequence[RowMapping]:
+    """The latest of its own events, in their order."""
+    latest = select(process_events).where(process_events.c.saga_id == saga_id)
+    found = connection.execute(latest.order_by(process_events.c.version.desc()).limit(limit))
+    return found.mappings().all()[::-1]
 
 
 def list_kept(connection: Connection, limit: int, saga_id: str | None = None) -> Sequence[RowMapping]:

@@ -22,7 +22,7 @@ class House(ProcessManager[Readings]):
     """Each tenth reading of a meter is billed, and said to be; the first one is billed a little later as well."""
 
     commands = (bill,)
-    events = (MeterBilled,)
+    publishes = (MeterBilled,)
 
     @handles(MeterRead, saga_key="house", event_key="house", starts="if_none")
     def note(self, event: MeterRead) -> None:

@@ -89,7 +89,7 @@ class Progress:
 
 class Welcoming(ProcessManager[Progress]):
     commands = (SEND_MAIL,)
-    events = (WelcomeSent,)
+    publishes = (WelcomeSent,)
 
     @handles(UserRegistered, starts="always")
     def begin(self, event: UserRegistered) -> None:

@@ -51,6 +51,19 @@ def test_what_a_module_has_only_imported_is_not_called_twice() -> None:
     assert [list(one.events) for one in plain_handlers_in([home, importing])] == [["bank.opened"], ["bank.moved"]]
 
 
+def test_a_function_that_is_there_twice_is_refused() -> None:
+    @handles(Opened)
+    def write_down(event: Opened, context: EventContext) -> None: ...
+
+    home = module(write_down)
+    said = r"ledger_service.handlers.*write_down \(.*test_plain_handlers.py:\d+\) is among the handlers twice \(in "
+    with pytest.raises(ConfigurationError, match=said + r"\S+.write_down and in \S+.write_down\)"):
+        subscriber(home, home)
+    home.__dict__["alias"] = write_down
+    with pytest.raises(ConfigurationError, match=said + r"\S+.write_down and in \S+.alias\)"):
+        subscriber(home)
+
+
 def test_a_module_without_handlers_and_a_subscriber_without_events_are_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"ledger_service.handlers holds no function with @handles"):
         subscriber(module())

@@ -140,6 +140,27 @@ def test_a_process_manager_s_trace_tells_the_events_and_what_each_has_led_to() -
     ]
 
 
+def test_a_process_manager_s_trace_tells_of_commands_that_have_failed_and_what_became_of_them() -> None:
+    refused = {"type": "Refusal", "message": "no such mailbox", "kind": "refused"}
+    asked = event("event_handled", "begin", event="users.user_registered", aggregate="user_id=17", number=1)
+    sent = event("command_sent", "begin", command="mails.send_mail", message_id="m")
+    failed = event("command_failed", "begin.1#m", command="mails.send_mail", message_id="m", failure=refused)
+    resent = event("command_resent", "begin.1#m", command="mails.send_mail", message_id="m", reason="it is there now")
+    dropped = event("command_discarded", "begin.1#n", command="mails.send_mail", message_id="n", reason="")
+    assert trace("running", BEGUN, asked, sent, failed, resent, failed, dropped)[2:] == [
+        "❗️ user registered (user_id=17)",
+        "✔️ send mail (sent)",
+        "",
+        "❌ send mail (no such mailbox): waits for the operator",
+        "",
+        "🔁 send mail resent by an operator (it is there now)",
+        "",
+        "❌ send mail (no such mailbox): waits for the operator",
+        "",
+        "❗️ send mail discarded by an operator",
+    ]
+
+
 def test_siblings_that_finish_after_the_failure_come_before_the_turning() -> None:
     lines = trace("failed", BEGUN, *PLANE, *HOTEL_REFUSES, *TICKETS, *PLANE_UNDONE, event("failed"))
     assert lines[2:7] == [

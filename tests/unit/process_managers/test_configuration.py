@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 
-from sagas_framework import Command, handles
+from sagas_framework import Command, create_subscriber, handles
 from sagas_framework.errors import DefinitionError
-from sagas_framework.process_managers.compiler import process_manager_of
+from sagas_framework.process_managers.compiler import process_manager_of, process_managers_of
 from sagas_framework.process_managers.manager import EventSourcedProcessManager, ProcessManager, applies
 from sagas_framework.vocabulary.event import Event
 
@@ -100,7 +100,7 @@ class Endless:
 
 class Good(ProcessManager[State]):
     commands = (greet,)
-    events = (UserLeft,)
+    publishes = (UserLeft,)
 
     @handles(UserRegistered, starts="always")
     def begin(self, event: UserRegistered) -> None: ...
@@ -358,8 +358,8 @@ FAULTS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: saying(commands=(greet, greet_otherwise)),
         r"saga 'Users': `commands` holds two commands that are called 'mails.greet'",
     ),
-    "an event that is none": (lambda: saying(events=(Unknown,)), r"saga 'Users': `events`: Unknown is no event"),
-    "an event that is no class": (lambda: saying(events=("x",)), r"saga 'Users': `events` holds 'x'; it takes"),
+    "an event that is none": (lambda: saying(publishes=(Unknown,)), r"saga 'Users': `publishes`: Unknown is no event"),
+    "an event that is no class": (lambda: saying(publishes=("x",)), r"saga 'Users': `publishes` holds 'x'; it takes"),
     "an own event twice": (
         lambda: applying(Began, Began),
         r"saga 'Users': Began is applied twice, by 'apply_1' and 'apply_2'",
@@ -399,6 +399,21 @@ def test_what_is_wrong_is_said_at_start(fault: str) -> None:
     with pytest.raises(DefinitionError) as raised:
         process_manager_of(made)
     assert re.search(said, str(raised.value)), str(raised.value)
+
+
+def test_two_of_one_name_in_one_subscriber_are_refused() -> None:
+    class Other(Good):
+        name = "Good"
+
+    with pytest.raises(DefinitionError) as raised:
+        process_managers_of([Good, GoodStream, Other])
+    place = r"\S*test_configuration.py:\d+"
+    said = rf"saga 'Good': it is among the process managers twice \(Good, {place} and \S+Other, {place}\)"
+    assert re.search(said, str(raised.value)), str(raised.value)
+    with pytest.raises(DefinitionError, match=r"saga 'Good': it is among the process managers twice"):
+        create_subscriber(
+            "users", broker="memory://", database_url="sqlite://", queue="there", process_managers=[Good, Good]
+        )
 
 
 @pytest.mark.parametrize("name", ["user_id", "number", "token", "mentor", "typed", "noted", "plan", "kind"])
