@@ -188,6 +188,8 @@ class SagaInHand:
                 f"{wrong} a moment with its time zone, as datetime.now(UTC) has; {at} means another one everywhere",
                 saga=name,
             )
+        if at.timestamp() > self._now + MAX_SECONDS:
+            raise DefinitionError(f"{wrong} a moment of the next hundred years, not {at}", saga=name)
         return at.timestamp()
 
     def _refuse_while_applying(self, what: str) -> None:

@@ -120,8 +120,3 @@ def take(connection: Connection, row_id: int) -> RowMapping | None:
 
 def change(connection: Connection, row_id: int, **values: Any) -> None:
     connection.execute(update(outbox).where(outbox.c.id == row_id).values(values))
-
-
-def answered(connection: Connection, message_id: str) -> None:
-    """It was done: nobody need send it again."""
-    connection.execute(delete(outbox).where(outbox.c.message_id == message_id, outbox.c.awaited))
