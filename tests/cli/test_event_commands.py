@@ -110,6 +110,9 @@ def test_an_event_that_kills_its_worker_is_shown_with_a_warning(run: Run, stuck:
 def test_a_replayed_event_is_tried_again(run: Run, stuck: Crm) -> None:
     assert "it is held back behind 1" in refused(run("events", "replay", "2", *CRM))
     assert "event 1 (bank.opened, account=a1 #2) is to be tried again" in fine(run("events", "replay", "1", *CRM))
+    assert "forgiven by a replay\n" in fine(run("events", "show", "1", *CRM))
+    assert fine(run("events", "replay", "1", *CRM, "--reason", "the moon is full"))
+    assert "forgiven by a replay: the moon is full" in fine(run("events", "show", "1", *CRM))
     stuck.unlucky = set()
     stuck.due_now()
     assert stuck.handled == [1, 2, 3]
@@ -128,7 +131,10 @@ def test_a_skipped_event_is_printed_before_it_is_gone(run: Run, stuck: Crm) -> N
     assert "--reason" in refused(run("events", "skip", "1", *CRM), exit_code=2)
     said = fine(run("events", "skip", "1", *CRM, "--reason", "a test account"))
     assert "event 1 (bank.opened, account=a1 #2) is given up" in said and '{"account": "a1", "n": 2}' in said
-    assert "it held back 1" in said
+    assert "it held back 1" in said and "sagas kept list" in said
+    assert "given up by the operator: a test account" in fine(run("kept", "list", *CRM))
+    assert "what to do   nothing" in fine(run("kept", "show", "1", *CRM))
+    assert "an operator has given it up" in refused(run("kept", "requeue", "1", *CRM))
     stuck.due_now()
     assert stuck.handled == [1, 3]
 
@@ -178,6 +184,7 @@ def test_what_goes_out_is_sent_at_once_or_never(run: Run, bank: Bank) -> None:
     said = fine(run("events", "discard", "1", *BANK, "--reason", "a mistake"))
     assert "is discarded" in said and "later events of account=a1 wait there for #1" in said
     assert bank.rows() == []
+    assert "given up by the operator: a mistake" in fine(run("kept", "list", *BANK))
 
 
 def test_all_that_has_failed_is_resent_and_what_cannot_be_is_an_error(run: Run, bank: Bank) -> None:

@@ -75,11 +75,16 @@ def show(number: int, as_json: bool) -> None:
     output.field("message", event.message_id)
     output.field("came", f"{clock(event.received_at)} ({output.since(event.received_at)})")
     if event.failure:
-        output.field("failed", f"tried {times(event.attempts)}" if event.attempts else "forgiven by a replay")
+        output.field("failed", f"tried {times(event.attempts)}" if event.attempts else _forgiven(event.failure))
         output.field("", _failure_in_full(event.failure))
     output.field("says", json.dumps(event.payload, ensure_ascii=False, indent=2))
     for index, line in enumerate(_advice(event)):
         output.field("" if index else "what to do", line)
+
+
+def _forgiven(failure: dict[str, object]) -> str:
+    reason = failure.get("replayed")
+    return "forgiven by a replay" + (f": {reason}" if reason else "")
 
 
 def _failure_in_full(failure: dict[str, object]) -> str:
@@ -140,6 +145,7 @@ def skip(numbers: tuple[int, ...], missing: bool, reason: str) -> None:
         event = waiting.skip(number, reason)
         _say(f"event {event.id} ({event.event}, {event.about}) is given up; it said:")
         _say(json.dumps(event.payload, ensure_ascii=False))
+        _say("that stays to be looked up, with your reason: `sagas kept list`")
         if event.behind:
             click.echo(f"it held back {event.behind}: a running worker goes on with them within a second")
 
@@ -244,6 +250,7 @@ def discard(numbers: tuple[int, ...], reason: str) -> None:
         one = _events().discard(number, reason)
         _say(f"{one.kind.value} {one.id} ({one.task}, {one.message_id}) is discarded; it said:")
         _say(json.dumps(one.payload, ensure_ascii=False))
+        _say("that stays to be looked up, with your reason: `sagas kept list`")
         if one.kind is Kind.EVENT and one.queue:
             _say(
                 f"should {one.queue} not have it, later events of {one.aggregate} wait there for #{one.number}: "

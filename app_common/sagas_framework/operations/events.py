@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, RowMapping
 from sagas_framework.errors import ActRefused, ConfigurationError, NothingWaits, PayloadRefused
 from sagas_framework.events.outbound import Outbound
 from sagas_framework.events.receipts import next_attempt
+from sagas_framework.operations import given_up
 from sagas_framework.operations.event_views import Kind, Outgoing, WaitingEvent, outgoing_of, waiting_event_of
 from sagas_framework.operations.process import Process, events_queue_of
 from sagas_framework.storage import event_inbox, event_views, instances, outbox, views
@@ -77,7 +78,9 @@ class Events:
         """Tries it again at once and forgives what failed before; those that it holds back follow by themselves."""
         with self._engine.begin() as connection:
             held = self._hold(connection, number, "replay")
-            event_inbox.change(connection, number, parked=False, attempts=0, begun=0, wake_at=time.time())
+            failure = None if held.event.failure is None else held.event.failure | {"replayed": reason}
+            forgiven = {"parked": False, "attempts": 0, "begun": 0, "failure": failure}
+            event_inbox.change(connection, number, wake_at=time.time(), **forgiven)
         _note_event("event_replayed", held.event, reason)
         return held.event
 
@@ -94,10 +97,12 @@ class Events:
         return replayed
 
     def skip(self, number: int, reason: str) -> WaitingEvent:
-        """Gives this event up for good: it counts as handled, and later ones of the same go on."""
+        """Gives this event up for good: it counts as handled, and later ones of the same go on. What it said stays
+        among the kept messages, with the reason; so do the other two things that are given up here."""
         with self._engine.begin() as connection:
             held = self._hold(connection, number, "skip")
             event_inbox.remove(connection, [number])
+            given_up.keep_skipped(connection, self._subscriber, held.event, reason)
             _go_on_from(connection, held.key, held.event.number, held.others_wait)
         _note_event("event_skipped", held.event, reason)
         return held.event
@@ -110,6 +115,7 @@ class Events:
             first = event_inbox.waiting(connection, key, 1)[0]["number"]
             if first == event.next_number:
                 raise ActRefused("skip --missing", number, f"no event is missing before it; it is {event.situation}")
+            given_up.keep_missing(connection, self._subscriber, event, first - 1, reason)
             _go_on_from(connection, key, first - 1, others_wait=True)
         _note_event(f"missing_events_skipped #{event.next_number} to #{first - 1}", event, reason)
         return event
@@ -190,6 +196,7 @@ class Events:
         with self._engine.begin() as connection:
             found = outgoing_of(_taken(connection, number))
             outbox.forget(connection, [number])
+            given_up.keep_discarded(connection, found, reason)
             if found.kind is Kind.COMMAND:
                 _note_command(connection, COMMAND_DISCARDED, found, reason, time.time())
         _note_outgoing("outgoing_discarded", found, reason)
