@@ -76,6 +76,14 @@ def test_the_list_says_how_each_event_stands(run: Run, stuck: Crm) -> None:
     assert "--limit shows more" in run("events", "list", *CRM, "--limit", "1").stderr
 
 
+def test_the_list_about_one_thing_says_how_far_it_is_there(run: Run, stuck: Crm, bank: Bank) -> None:
+    stuck.take(bank.publish(Opened("a2", 1)))
+    _, *listed, progress = fine(run("events", "list", "--about", "account=a1", *CRM)).splitlines()
+    assert len(listed) == 2 and progress == "events of bank about account=a1: handled up to #1"
+    said = fine(run("events", "list", "--about", "account=a2", *CRM)).splitlines()
+    assert said == ["no events wait", "events of bank about account=a2: handled up to #1"]
+
+
 def test_json_holds_everything_of_an_event(run: Run, stuck: Crm) -> None:
     parked, _ = json.loads(fine(run("events", "list", "--json", *CRM)))
     assert (parked["id"], parked["standing"], parked["payload"]) == (1, "parked", {"account": "a1", "n": 2})
@@ -162,7 +170,7 @@ def test_what_goes_out_is_listed_with_its_situation(run: Run, bank: Bank) -> Non
     header, nobody, sent = fine(run("events", "outgoing", *BANK)).splitlines()
     assert header.split() == ["NUMBER", "WHAT", "TO", "ABOUT", "AGE", "SITUATION"]
     assert nobody.startswith("2 ") and nobody.endswith("nobody subscribes to it")
-    assert "sent once and no receipt yet; sent again at" in sent
+    assert "tried once and no receipt yet; sent again at" in sent
     assert [one["id"] for one in json.loads(fine(run("events", "outgoing", "--json", *BANK)))] == [2, 1]
 
 
@@ -173,6 +181,16 @@ def test_one_of_what_goes_out_is_shown_with_what_to_do(run: Run, bank: Bank) -> 
     assert "add a queue to the subscribers" in fine(run("events", "outgoing", "2", *BANK))
     assert json.loads(fine(run("events", "outgoing", "2", "--json", *BANK)))["queue"] is None
     assert "no outgoing message with the number 3" in refused(run("events", "outgoing", "3", *BANK))
+
+
+def test_what_goes_out_about_one_thing_or_to_one_queue(run: Run, bank: Bank) -> None:
+    bank.publish(Opened("a1", 1), Opened("a2", 1))
+    _, line = fine(run("events", "outgoing", "--about", "account=a2", *BANK)).splitlines()
+    assert line.startswith("2 ")
+    assert "nothing about it" in fine(run("events", "outgoing", "--about", "account=a3", *BANK))
+    assert "2 messages to crm.events" in fine(run("events", "resend", "--queue", "crm.events", *BANK))
+    assert "nothing waits to be sent to x" in fine(run("events", "resend", "--queue", "x", *BANK))
+    assert "or --queue" in refused(run("events", "resend", "1", "--queue", "x", *BANK), exit_code=2)
 
 
 def test_what_goes_out_is_sent_at_once_or_never(run: Run, bank: Bank) -> None:

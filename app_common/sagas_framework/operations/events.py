@@ -17,7 +17,7 @@ from sagas_framework.errors import ActRefused, ConfigurationError, NothingWaits,
 from sagas_framework.events.outbound import Outbound
 from sagas_framework.events.receipts import next_attempt
 from sagas_framework.operations import given_up
-from sagas_framework.operations.event_views import Kind, Outgoing, WaitingEvent, outgoing_of, waiting_event_of
+from sagas_framework.operations.event_views import Kind, Outgoing, Progress, WaitingEvent, outgoing_of, waiting_event_of
 from sagas_framework.operations.process import Process, events_queue_of
 from sagas_framework.storage import event_inbox, event_views, instances, outbox, views
 from sagas_framework.storage.database import reading
@@ -64,11 +64,18 @@ class Events:
 
     # ---- the inbox ------------------------------------------------------------------------------------------------
 
-    def waiting(self, limit: int = DEFAULT_LIMIT) -> list[WaitingEvent]:
-        """What is parked first, then what is tried again, then what waits for others; the oldest first."""
+    def waiting(self, limit: int = DEFAULT_LIMIT, about: str | None = None) -> list[WaitingEvent]:
+        """What is parked first, then what is tried again, then what waits for others; the oldest first. `about`: an
+        aggregate (`user_id=17`) or the id of a message."""
         with reading(self._engine) as connection:
-            rows = event_views.list_waiting(connection, self._subscriber, limit)
+            rows = event_views.list_waiting(connection, self._subscriber, limit, about)
         return [waiting_event_of(row) for row in rows]
+
+    def progress(self, aggregate: str) -> list[Progress]:
+        """How far this subscriber is with an aggregate, also where nothing waits: one for each source."""
+        with reading(self._engine) as connection:
+            found = event_views.progress(connection, self._subscriber, aggregate)
+        return [Progress(source, aggregate, handled) for source, handled in found]
 
     def show(self, number: int) -> WaitingEvent:
         with reading(self._engine) as connection:
@@ -148,10 +155,11 @@ class Events:
 
     # ---- the outbox -----------------------------------------------------------------------------------------------
 
-    def outgoing(self, limit: int = DEFAULT_LIMIT) -> list[Outgoing]:
-        """What has not arrived: first what is not sent any more, then what was sent most often; the oldest first."""
+    def outgoing(self, limit: int = DEFAULT_LIMIT, about: str | None = None) -> list[Outgoing]:
+        """What has not arrived: first what is not sent any more, then what was tried most often; the oldest first.
+        `about`: an aggregate, a saga or a message."""
         with reading(self._engine) as connection:
-            return [outgoing_of(row) for row in event_views.list_outgoing(connection, limit)]
+            return [outgoing_of(row) for row in event_views.list_outgoing(connection, limit, about)]
 
     def show_outgoing(self, number: int) -> Outgoing:
         with reading(self._engine) as connection:
@@ -176,6 +184,13 @@ class Events:
                 _note_command(connection, COMMAND_RESENT, found, reason, now)
         _note_outgoing("outgoing_resent", found, reason)
         return found
+
+    def resend_queue(self, queue: str, reason: str = "") -> int:
+        """All that waits for somebody who takes from this queue, now; how much that is. What has failed is not sent."""
+        with self._engine.begin() as connection:
+            count = outbox.make_due(connection, queue, time.time())
+        logger.warning("queue_resent: %d for %s; %s", count, queue, reason)
+        return count
 
     def resend_failed(self, reason: str = "") -> tuple[list[Outgoing], list[ActRefused]]:
         """All that is not sent any more, the oldest first; with what could not be sent."""
