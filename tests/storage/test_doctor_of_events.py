@@ -10,7 +10,7 @@ from sqlalchemy import Engine, update
 from sagas_framework import Failure, FailureKind
 from sagas_framework.events.wiring import warn_of_unheard
 from sagas_framework.operations import Finding, KeptMessages, examine
-from sagas_framework.operations.process import Process
+from sagas_framework.operations.process import Speaker
 from sagas_framework.storage.schema import event_inbox, outbox
 from tests.support.stuck_events import QUEUE, Bank, Crm, Gossip, GossipHeard, Opened, gossip, opened
 
@@ -27,11 +27,11 @@ def crm(engine: Engine) -> Crm:
     return Crm(engine)
 
 
-def findings(patient: Process) -> Mapping[str, Finding]:
+def findings(patient: Speaker) -> Mapping[str, Finding]:
     return {finding.check: finding for finding in examine(patient, WORKER)}
 
 
-def problems(patient: Process) -> dict[str, Finding]:
+def problems(patient: Speaker) -> dict[str, Finding]:
     found = {check: finding for check, finding in findings(patient).items() if not finding.ok}
     assert all(finding.remedy for finding in found.values())
     return found

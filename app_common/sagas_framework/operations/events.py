@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping
 
@@ -18,14 +17,13 @@ from sagas_framework.events.outbound import Outbound
 from sagas_framework.events.receipts import next_attempt
 from sagas_framework.operations import given_up
 from sagas_framework.operations.event_views import Kind, Outgoing, Progress, WaitingEvent, outgoing_of, waiting_event_of
-from sagas_framework.operations.process import Process, events_queue_of
+from sagas_framework.operations.process import Speaker, events_queue_of
 from sagas_framework.storage import event_inbox, event_views, instances, outbox, views
 from sagas_framework.storage.database import reading
 from sagas_framework.storage.event_inbox import Stream
 from sagas_framework.storage.instances import HistoryRow
 from sagas_framework.storage.outbox import StreamKey
 from sagas_framework.vocabulary import json_text
-from sagas_framework.vocabulary.event import AnyEvent
 from sagas_framework.vocabulary.identity import is_saga_id
 
 logger = logging.getLogger(__name__)
@@ -34,13 +32,6 @@ DEFAULT_LIMIT = 50
 
 COMMAND_RESENT = "command_resent"
 COMMAND_DISCARDED = "command_discarded"
-
-
-class Speaker(Process, Protocol):
-    """An orchestrator, a participant or a subscriber: each has an outbox, and who takes events an inbox besides."""
-
-    @property
-    def publishes(self) -> Mapping[str, AnyEvent]: ...
 
 
 class Events:
