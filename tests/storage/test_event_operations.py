@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from sagas_framework import Failure, FailureKind, Participant, Subscriber
 from sagas_framework.engine.protocol import Cancel
 from sagas_framework.errors import ActRefused, ConfigurationError, MessageStays, NothingWaits, OperationRefused
-from sagas_framework.operations import Events, KeptMessages, Kind, Operations, Progress, Standing
+from sagas_framework.operations import Events, HowFar, KeptMessages, Kind, Operations, Standing
 from sagas_framework.storage import event_inbox
 from sagas_framework.storage.outbox import StreamKey
 from tests.support.kitchen import about_to_wait
@@ -83,8 +83,8 @@ def test_what_waits_is_found_by_what_it_is_about_and_by_its_message(bank: Bank, 
     assert [event.about for event in crm.events.waiting(about="account=a1")] == ["account=a1 #2"]
     assert [event.about for event in crm.events.waiting(about=messages[2].id)] == ["account=a2 #1"]
     assert crm.events.waiting(about="account=a") == [] == crm.events.waiting(about="account=a3")
-    assert crm.events.progress("account=a3") == [Progress("bank", "account=a3", 1)]
-    assert crm.events.progress("account=a1") == [Progress("bank", "account=a1", 1)]
+    assert crm.events.progress("account=a3") == [HowFar("bank", "account=a3", 1)]
+    assert crm.events.progress("account=a1") == [HowFar("bank", "account=a1", 1)]
     assert crm.events.progress("account=a4") == []
     assert Crm(crm.engine, "other.events").events.progress("account=a1") == []
 

@@ -64,7 +64,7 @@ class WaitingEvent:
 
 
 @dataclass(frozen=True)
-class Progress:
+class HowFar:
     """How far a subscriber is with the events of one source about one thing. `handled`: the number of the last one."""
 
     source: str

@@ -16,7 +16,7 @@ from sagas_framework.errors import ActRefused, ConfigurationError, NothingWaits,
 from sagas_framework.events.outbound import Outbound
 from sagas_framework.events.receipts import next_attempt
 from sagas_framework.operations import given_up
-from sagas_framework.operations.event_views import Kind, Outgoing, Progress, WaitingEvent, outgoing_of, waiting_event_of
+from sagas_framework.operations.event_views import HowFar, Kind, Outgoing, WaitingEvent, outgoing_of, waiting_event_of
 from sagas_framework.operations.process import Speaker, events_queue_of
 from sagas_framework.storage import event_inbox, event_views, instances, outbox, views
 from sagas_framework.storage.database import reading
@@ -62,11 +62,11 @@ class Events:
             rows = event_views.list_waiting(connection, self._subscriber, limit, about)
         return [waiting_event_of(row) for row in rows]
 
-    def progress(self, aggregate: str) -> list[Progress]:
+    def progress(self, aggregate: str) -> list[HowFar]:
         """How far this subscriber is with an aggregate, also where nothing waits: one for each source."""
         with reading(self._engine) as connection:
             found = event_views.progress(connection, self._subscriber, aggregate)
-        return [Progress(source, aggregate, handled) for source, handled in found]
+        return [HowFar(source, aggregate, handled) for source, handled in found]
 
     def show(self, number: int) -> WaitingEvent:
         with reading(self._engine) as connection:
