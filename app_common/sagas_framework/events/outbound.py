@@ -102,7 +102,7 @@ class Outbound:
         self._said.append(_Told(event, key, aggregate, event.encode(payload), new_message_id()))
 
     def send(self, message: OutgoingMessage, due_at: float | None = None) -> None:
-        """A command whose answer comes to this service's receipts queue; `due_at`: not before."""
+        """A command whose answer comes to this subscriber's answers queue; `due_at`: not before."""
         self._said.append(_Command(message, due_at))
 
     def send_along(self, messages: Sequence[OutgoingMessage]) -> None:

@@ -120,3 +120,9 @@ def take(connection: Connection, row_id: int) -> RowMapping | None:
 
 def change(connection: Connection, row_id: int, **values: Any) -> None:
     connection.execute(update(outbox).where(outbox.c.id == row_id).values(values))
+
+
+def make_due(connection: Connection, queue: str, now: float) -> int:
+    """All that waits to be sent (again) to this queue; how much that is."""
+    waits = update(outbox).where(outbox.c.queue == queue, outbox.c.due_at.isnot(None))
+    return connection.execute(waits.values(due_at=now)).rowcount
