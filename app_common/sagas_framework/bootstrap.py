@@ -43,7 +43,7 @@ from sagas_framework.transport.celery_app import Broker, create_celery_app
 from sagas_framework.transport.publisher import Publisher
 from sagas_framework.vocabulary.contracts import refuse_contradictions
 from sagas_framework.vocabulary.event import AnyEvent
-from sagas_framework.vocabulary.names import receipts_queue_name
+from sagas_framework.vocabulary.names import answers_queue_name
 from sagas_framework.vocabulary.place import place_of_class
 
 
@@ -160,15 +160,25 @@ def create_subscriber(
     published = events_by_name(publishes) | {event.name: event for one in consumers for event in one.publishes}
     wanted = [event for consumer in consumers for event in consumer.events.values()]
     refuse_contradictions(commands, events=[*published.values(), *wanted])
-    queues = dict.fromkeys([queue, receipts_queue_name(name), *receipts_queues(published)])
-    app = create_celery_app(name, broker, queues, batches=True)
+    answers = [_answers_queue(name, queue)] if commands else []
+    app = create_celery_app(name, broker, [queue, *answers, *receipts_queues(published)], batches=True)
     subscription = Subscription(app, broker, Intake(queue, engine, consumers, published, retry))
     subscriber = Subscriber(name, app, broker, subscription, published)
-    take_receipts(app, broker, engine, retry, commands)
+    if published or commands:
+        take_receipts(app, broker, engine, retry, commands)
     warn_of_unheard(name, published)
     keep_what_celery_rejects(app, engine, subscriber.subscription.take_unknown)
     run_in_workers(app, lambda: [subscriber.subscription.due_events(), OutboxRelay(engine, Publisher(app, broker))])
     return subscriber
+
+
+def _answers_queue(name: str, queue: str) -> str:
+    if queue == (answers := answers_queue_name(name)):
+        raise ConfigurationError(
+            f"subscriber {name!r}: {answers!r} is where its process managers' commands are answered; give events "
+            "another queue"
+        )
+    return answers
 
 
 def _events_queue(

@@ -78,6 +78,14 @@ def test_the_list_says_how_each_event_stands(run: Run, stuck: Crm) -> None:
     assert "--limit shows more" in run("events", "list", *CRM, "--limit", "1").stderr
 
 
+def test_the_list_about_one_thing_says_how_far_it_is_there(run: Run, stuck: Crm, bank: Bank) -> None:
+    stuck.take(bank.publish(Opened("a2", 1)))
+    _, *listed, progress = fine(run("events", "list", "--about", "account=a1", *CRM)).splitlines()
+    assert len(listed) == 2 and progress == "events of bank about account=a1: handled up to #1"
+    said = fine(run("events", "list", "--about", "account=a2", *CRM)).splitlines()
+    assert said == ["no events wait", "events of bank about account=a2: handled up to #1"]
+
+
 def test_json_holds_everything_of_an_event(run: Run, stuck: Crm) -> None:
     parked, _ = json.loads(fine(run("events", "list", "--json", *CRM)))
     assert (parked["id"], parked["standing"], parked["payload"]) == (1, "parked", {"account": "a1", "n": 2})
@@ -112,6 +120,9 @@ def test_an_event_that_kills_its_worker_is_shown_with_a_warning(run: Run, stuck:
 def test_a_replayed_event_is_tried_again(run: Run, stuck: Crm) -> None:
     assert "it is held back behind 1" in refused(run("events", "replay", "2", *CRM))
     assert "event 1 (bank.opened, account=a1 #2) is to be tried again" in fine(run("events", "replay", "1", *CRM))
+    assert "forgiven by a replay\n" in fine(run("events", "show", "1", *CRM))
+    assert fine(run("events", "replay", "1", *CRM, "--reason", "the moon is full"))
+    assert "forgiven by a replay: the moon is full" in fine(run("events", "show", "1", *CRM))
     stuck.unlucky = set()
     stuck.due_now()
     assert stuck.handled == [1, 2, 3]
@@ -130,7 +141,10 @@ def test_a_skipped_event_is_printed_before_it_is_gone(run: Run, stuck: Crm) -> N
     assert "--reason" in refused(run("events", "skip", "1", *CRM), exit_code=2)
     said = fine(run("events", "skip", "1", *CRM, "--reason", "a test account"))
     assert "event 1 (bank.opened, account=a1 #2) is given up" in said and '{"account": "a1", "n": 2}' in said
-    assert "it held back 1" in said
+    assert "it held back 1" in said and "sagas kept list" in said
+    assert "given up by the operator: a test account" in fine(run("kept", "list", *CRM))
+    assert "what to do   nothing" in fine(run("kept", "show", "1", *CRM))
+    assert "an operator has given it up" in refused(run("kept", "requeue", "1", *CRM))
     stuck.due_now()
     assert stuck.handled == [1, 3]
 
@@ -158,7 +172,7 @@ def test_what_goes_out_is_listed_with_its_situation(run: Run, bank: Bank) -> Non
     header, nobody, sent = fine(run("events", "outgoing", *BANK)).splitlines()
     assert header.split() == ["NUMBER", "WHAT", "TO", "ABOUT", "AGE", "SITUATION"]
     assert nobody.startswith("2 ") and nobody.endswith("nobody subscribes to it")
-    assert "sent once and no receipt yet; sent again at" in sent
+    assert "tried once and no receipt yet; sent again at" in sent
     assert [one["id"] for one in json.loads(fine(run("events", "outgoing", "--json", *BANK)))] == [2, 1]
 
 
@@ -171,6 +185,16 @@ def test_one_of_what_goes_out_is_shown_with_what_to_do(run: Run, bank: Bank) -> 
     assert "no outgoing message with the number 3" in refused(run("events", "outgoing", "3", *BANK))
 
 
+def test_what_goes_out_about_one_thing_or_to_one_queue(run: Run, bank: Bank) -> None:
+    bank.publish(Opened("a1", 1), Opened("a2", 1))
+    _, line = fine(run("events", "outgoing", "--about", "account=a2", *BANK)).splitlines()
+    assert line.startswith("2 ")
+    assert "nothing about it" in fine(run("events", "outgoing", "--about", "account=a3", *BANK))
+    assert "2 messages to crm.events" in fine(run("events", "resend", "--queue", "crm.events", *BANK))
+    assert "nothing waits to be sent to x" in fine(run("events", "resend", "--queue", "x", *BANK))
+    assert "or --queue" in refused(run("events", "resend", "1", "--queue", "x", *BANK), exit_code=2)
+
+
 def test_what_goes_out_is_sent_at_once_or_never(run: Run, bank: Bank) -> None:
     bank.publish(Opened("a1", 1))
     assert "event 1 (bank.opened, account=a1 #1) is to be sent again" in fine(run("events", "resend", "1", *BANK))
@@ -180,6 +204,7 @@ def test_what_goes_out_is_sent_at_once_or_never(run: Run, bank: Bank) -> None:
     said = fine(run("events", "discard", "1", *BANK, "--reason", "a mistake"))
     assert "is discarded" in said and "later events of account=a1 wait there for #1" in said
     assert bank.rows() == []
+    assert "given up by the operator: a mistake" in fine(run("kept", "list", *BANK))
 
 
 def test_all_that_has_failed_is_resent_and_what_cannot_be_is_an_error(run: Run, bank: Bank) -> None:

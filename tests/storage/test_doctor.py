@@ -11,13 +11,14 @@ from sagas_framework import Broker
 from sagas_framework.definition.compiler import compile_saga
 from sagas_framework.definition.graph import Definition, Timing
 from sagas_framework.operations import Finding, examine
-from sagas_framework.operations.process import Process
+from sagas_framework.operations.process import Speaker
 from sagas_framework.storage import keeping, memory
 from sagas_framework.storage.database import open_database
 from sagas_framework.storage.keeping import Kept
 from sagas_framework.storage.memory import MemoryKey
 from sagas_framework.storage.schema import instances, outbox
 from sagas_framework.transport.celery_app import create_celery_app
+from sagas_framework.vocabulary.event import AnyEvent
 from sagas_framework.vocabulary.identity import Direction
 from tests.support.orchestration import Bench
 from tests.support.sagas import OrderData, OrderSaga
@@ -32,6 +33,7 @@ class Sick:
         self.broker = broker or Broker("memory://")
         self.app: Celery = create_celery_app("orders", self.broker, ["order_replies"], batches=True)
         self.engine = engine
+        self.publishes: Mapping[str, AnyEvent] = {}
         self.definitions: Mapping[str, Definition] = {"OrderSaga": compile_saga(OrderSaga)}
 
 
@@ -40,7 +42,7 @@ def sick(engine: Engine) -> Sick:
     return Sick(engine)
 
 
-def problems(patient: Process) -> dict[str, Finding]:
+def problems(patient: Speaker) -> dict[str, Finding]:
     found = [finding for finding in examine(patient, WORKER) if not finding.ok]
     assert all(finding.remedy for finding in found)
     return {finding.check: finding for finding in found}

@@ -9,8 +9,8 @@ from sqlalchemy import Engine, update
 
 from sagas_framework import Failure, FailureKind
 from sagas_framework.events.wiring import warn_of_unheard
-from sagas_framework.operations import Finding, examine
-from sagas_framework.operations.process import Process
+from sagas_framework.operations import Finding, KeptMessages, examine
+from sagas_framework.operations.process import Speaker
 from sagas_framework.storage.schema import event_inbox, outbox
 from tests.support.stuck_events import QUEUE, Bank, Crm, Gossip, GossipHeard, Opened, gossip, opened
 
@@ -27,11 +27,11 @@ def crm(engine: Engine) -> Crm:
     return Crm(engine)
 
 
-def findings(patient: Process) -> Mapping[str, Finding]:
+def findings(patient: Speaker) -> Mapping[str, Finding]:
     return {finding.check: finding for finding in examine(patient, WORKER)}
 
 
-def problems(patient: Process) -> dict[str, Finding]:
+def problems(patient: Speaker) -> dict[str, Finding]:
     found = {check: finding for check, finding in findings(patient).items() if not finding.ok}
     assert all(finding.remedy for finding in found.values())
     return found
@@ -52,6 +52,14 @@ def test_parked_events_are_counted_with_the_age_of_the_oldest(bank: Bank, crm: C
     found = problems(crm.subscriber)
     assert found["events"].text.startswith("2 events are parked, the oldest came 60 min ago")
     assert found["events"].remedy.startswith("sagas events list")
+
+
+def test_what_was_given_up_waits_for_nobody(bank: Bank, crm: Crm) -> None:
+    crm.unlucky = {1}
+    crm.park(bank.publish(Opened("a1", 1)))
+    crm.events.skip(crm.events.waiting()[0].id, "a test account")
+    assert len(KeptMessages(crm.subscriber).list()) == 1
+    assert problems(crm.subscriber) == {}
 
 
 def test_an_event_that_does_not_come_is_named_when_others_have_waited_long(bank: Bank, crm: Crm) -> None:

@@ -1,5 +1,6 @@
 """What an operator sees of events that wait, and of what does not arrive; and how he moves them on."""
 
+import json
 import re
 from collections.abc import Callable
 
@@ -8,8 +9,8 @@ from sqlalchemy import Engine
 
 from sagas_framework import Failure, FailureKind, Participant, Subscriber
 from sagas_framework.engine.protocol import Cancel
-from sagas_framework.errors import ActRefused, ConfigurationError, NothingWaits, OperationRefused
-from sagas_framework.operations import Events, Kind, Operations, Standing
+from sagas_framework.errors import ActRefused, ConfigurationError, MessageStays, NothingWaits, OperationRefused
+from sagas_framework.operations import Events, HowFar, KeptMessages, Kind, Operations, Standing
 from sagas_framework.storage import event_inbox
 from sagas_framework.storage.outbox import StreamKey
 from tests.support.kitchen import about_to_wait
@@ -73,6 +74,19 @@ def test_what_is_parked_stands_first_however_much_else_waits(bank: Bank, crm: Cr
     crm.take(bank.publish(Opened("a3", 8)))
     assert [event.aggregate for event in crm.events.waiting()][:2] == ["account=a2", "account=a3"]
     assert [event.aggregate for event in crm.events.waiting(limit=1)] == ["account=a2"]
+
+
+def test_what_waits_is_found_by_what_it_is_about_and_by_its_message(bank: Bank, crm: Crm) -> None:
+    crm.unlucky = {2}
+    messages = bank.publish(*of_a1(1, 2), Opened("a2", 2), Opened("a3", 1))
+    crm.park(messages)
+    assert [event.about for event in crm.events.waiting(about="account=a1")] == ["account=a1 #2"]
+    assert [event.about for event in crm.events.waiting(about=messages[2].id)] == ["account=a2 #1"]
+    assert crm.events.waiting(about="account=a") == [] == crm.events.waiting(about="account=a3")
+    assert crm.events.progress("account=a3") == [HowFar("bank", "account=a3", 1)]
+    assert crm.events.progress("account=a1") == [HowFar("bank", "account=a1", 1)]
+    assert crm.events.progress("account=a4") == []
+    assert Crm(crm.engine, "other.events").events.progress("account=a1") == []
 
 
 def test_an_event_of_a_type_that_nobody_handles_says_so(bank: Bank, crm: Crm) -> None:
@@ -169,6 +183,50 @@ def test_a_skipped_event_counts_as_handled_and_the_log_keeps_what_it_said(
     assert crm.handled == [1, 3, 4], "a late copy is a duplicate"
     crm.take(bank.publish(*of_a1(5)))
     assert crm.handled == [1, 3, 4, 5]
+
+
+def test_what_is_given_up_can_be_looked_up_with_its_reason_and_never_comes_back(bank: Bank, crm: Crm) -> None:
+    crm.unlucky = {1}
+    messages = bank.publish(*of_a1(1), Opened("a2", 1), Opened("a2", 2), Opened("a2", 3))
+    crm.park([messages[0], messages[3]])
+    parked, early = crm.events.waiting()
+    crm.events.skip(parked.id, "a test account")
+    crm.events.skip_missing(early.id, "the bank lost its disk")
+    bank.events.discard(bank.events.outgoing()[0].id, "a mistake")
+    kept = KeptMessages(crm.subscriber)
+    discarded, missing, skipped = kept.list()
+    assert skipped.reason == "given up by the operator: a test account"
+    assert (skipped.task, skipped.queue, skipped.message_id) == ("bank.opened", QUEUE, messages[0].id)
+    assert json.loads(skipped.body) == {
+        "to": QUEUE, "about": "account=a1 #1", "source": "bank", "says": {"account": "a1", "n": 1},
+        "situation": "parked: ValueError: unlucky",
+    }  # fmt: skip
+    assert missing.reason == "given up by the operator: the bank lost its disk"
+    assert json.loads(missing.body)["about"] == "account=a2 #1 to #2"
+    assert discarded.reason == "given up by the operator: a mistake" and json.loads(discarded.body)["says"]
+    for message in (skipped, missing, discarded):
+        with pytest.raises(MessageStays, match="an operator has given it up"):
+            kept.requeue(message.id)
+    kept.discard(skipped.id, "nobody asks any more")
+    assert kept.list() == [discarded, missing]
+
+
+def test_two_subscribers_of_one_database_that_give_up_the_same_event_are_told_apart(bank: Bank, crm: Crm) -> None:
+    (message,) = bank.publish(*of_a1(1))
+    other = Crm(crm.engine, "other.events", unlucky={1})
+    crm.unlucky = {1}
+    for one in (crm, other):
+        one.park([message])
+        one.events.skip(one.events.waiting()[0].id, f"not for {one.queue}")
+    assert [kept.reason.split()[-1] for kept in KeptMessages(crm.subscriber).list()] == ["other.events", QUEUE]
+
+
+def test_a_replayed_event_says_why_until_it_is_handled(bank: Bank, crm: Crm) -> None:
+    crm.unlucky = {1}
+    crm.park(bank.publish(*of_a1(1)))
+    number = crm.events.waiting()[0].id
+    crm.events.replay(number, "the moon is full")
+    assert (crm.events.show(number).failure or {})["replayed"] == "the moon is full"
 
 
 def test_the_last_event_of_its_aggregate_is_skipped_and_the_next_to_come_is_handled(bank: Bank, crm: Crm) -> None:
@@ -285,9 +343,28 @@ def test_what_moves_sagas_does_not_move_process_managers(crm: Crm) -> None:
 def test_what_goes_out_says_how_often_it_was_sent_and_when_it_is_again(bank: Bank) -> None:
     bank.publish(*of_a1(1))
     (event,) = bank.events.outgoing()
-    assert re.fullmatch(r"sent once and no receipt yet; sent again at \d\d:\d\d:\d\d UTC", event.situation)
+    assert re.fullmatch(r"tried once and no receipt yet; sent again at \d\d:\d\d:\d\d UTC", event.situation)
     assert (event.kind, event.queue, event.about, event.times) == (Kind.EVENT, QUEUE, "account=a1 #1", 1)
     assert event.payload == {"account": "a1", "n": 1}
+
+
+def test_what_goes_out_is_found_by_what_it_is_about_by_its_saga_and_by_its_message(bank: Bank) -> None:
+    first, second = bank.publish(*of_a1(1), Opened("a2", 1))
+    command = bank.command(saga := "01920000-0000-7000-8000-000000000001")
+    for about, found in (("account=a1", first), (second.id, second), (saga, command)):
+        assert [one.message_id for one in bank.events.outgoing(about=about)] == [found.id]
+    assert bank.events.outgoing(about="account=a") == []
+
+
+def test_all_that_waits_for_a_queue_is_sent_at_once(bank: Bank) -> None:
+    sent = bank.publish(*of_a1(1, 2))
+    bank.publish(Gossip("a1"))
+    bank.take_failure(bank.command("01920000-0000-7000-8000-000000000001"), REFUSED)
+    assert bank.events.resend_queue("bank.commands") == 0, "it has failed"
+    bank.command("01920000-0000-7000-8000-000000000002")
+    assert bank.events.resend_queue(QUEUE, "they are back") == 2
+    bank.relay()
+    assert [one.id for one in bank.publisher.take()] == [one.id for one in sent]
 
 
 def test_what_waits_for_a_person_stands_first(bank: Bank) -> None:

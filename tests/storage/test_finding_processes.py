@@ -96,6 +96,7 @@ def test_the_plan_is_the_same_with_few_sagas_and_with_many(engine: Engine) -> No
                 plan_of(connection, Key("tag", "5"), EXISTS, Key("few", "1")),
             }
     [plan] = plans
+    print(f"\n{engine.dialect.name}, with 10 sagas and with {MANY}:\n{plan}")
     assert by_primary_key(plan), plan
 
 

@@ -481,4 +481,4 @@ def test_commands_wait_in_the_outbox_for_their_receipts(desk: Desk) -> None:
     Desk(desk.engine, Packing).take(ForNew("x"))
     [row] = desk.rows(outbox)
     assert (row.queue, row.awaited) == ("stock", True)
-    assert row.message["correlation"]["reply_queue"] == "collections.receipts"
+    assert row.message["correlation"]["reply_queue"] == "collections.answers"

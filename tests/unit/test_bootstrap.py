@@ -14,11 +14,14 @@ from sagas_framework import (
     AsyncStep,
     Command,
     DefinitionError,
+    Event,
     HandlerContext,
+    ProcessManager,
     WaitForSignal,
     child_saga,
     create_orchestrator,
     create_participant,
+    create_subscriber,
     handles,
     saga_step_handler,
     send,
@@ -177,3 +180,61 @@ def test_the_long_form_for_a_command_that_has_a_handler_is_refused_with_both_pla
         app.task(bind=True, name="restaurant_service.create_ticket")(create_ticket)
     assert place_in(handlers.create_ticket) in str(refused.value)
     assert place_in(create_ticket) in str(refused.value)
+
+
+# ---- what comes back to a subscriber ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Asked:
+    number: int
+
+
+Event("kitchen.asked", source="bar", payload=Asked, key="number", subscribers=["bar.events", "bar.answers"])
+
+
+@dataclass
+class Nothing:
+    """Of no interest."""
+
+
+class Silent(ProcessManager[Nothing]):
+    @handles(Asked, starts="always")
+    def begin(self, event: Asked) -> None: ...
+
+
+class Sending(ProcessManager[Nothing]):
+    commands = (REJECT,)
+
+    @handles(Asked, starts="always")
+    def begin(self, event: Asked) -> None: ...
+
+
+def subscriber(*managers: Any, queue: str = "bar.events", **how: Any) -> Any:
+    return create_subscriber(
+        "bar", broker="memory://", database_url="sqlite://", queue=queue, process_managers=managers, **how
+    )
+
+
+@pytest.mark.parametrize(
+    ("manager", "how", "queues"),
+    [
+        (Silent, {}, {"bar.events"}),
+        (Silent, {"publishes": [Asked]}, {"bar.events", "bar.receipts"}),
+        (Sending, {}, {"bar.events", "bar.answers"}),
+        (Sending, {"publishes": [Asked]}, {"bar.events", "bar.answers", "bar.receipts"}),
+    ],
+)
+def test_a_subscriber_takes_answers_only_where_it_sends_and_receipts_only_where_it_publishes(
+    manager: Any, how: Any, queues: set[str]
+) -> None:
+    app = subscriber(manager, **how).app
+    assert {queue.name for queue in app.conf.task_queues} == queues
+    assert (f"{REJECT.name}.response.success" in app.tasks) is ("bar.answers" in queues)
+    assert ("sagas.receipts" in app.tasks) is (len(queues) > 1)
+
+
+def test_a_subscriber_whose_events_would_come_where_its_commands_are_answered_does_not_start() -> None:
+    assert subscriber(Silent, queue="bar.answers")
+    with pytest.raises(ConfigurationError, match=r"'bar.answers' is where its process managers' commands are answered"):
+        subscriber(Sending, queue="bar.answers")

@@ -13,7 +13,7 @@ from sagas_framework.participant.participant import Participant
 from sagas_framework.process_managers.consumer import ProcessManagerConsumer
 from sagas_framework.vocabulary.command import AnyCommand
 from sagas_framework.vocabulary.identity import Direction
-from sagas_framework.vocabulary.names import receipts_queue_name
+from sagas_framework.vocabulary.names import answers_queue_name
 
 Application = Orchestrator | Participant | Subscriber
 
@@ -74,7 +74,7 @@ def _sent(sent: Iterable[tuple[AnyCommand, Use]]) -> list[Exchange]:
 
 
 def _uses_by_process_managers(subscriber: Subscriber) -> Iterator[tuple[AnyCommand, Use]]:
-    reply_queue = receipts_queue_name(subscriber.name)
+    reply_queue = answers_queue_name(subscriber.name)
     for consumer in subscriber.consumers:
         if isinstance(consumer, ProcessManagerConsumer):
             for command in consumer.commands:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import click
 
@@ -11,12 +12,16 @@ from sagas_framework.cli.arguments import reason_option
 from sagas_framework.cli.target import app_option, target
 from sagas_framework.events.incoming import KILLS_ITS_WORKER
 from sagas_framework.operations import Events, Kind, Outgoing, Standing, WaitingEvent
+from sagas_framework.operations.findings import many
 from sagas_framework.operations.words import clock, times
 from sagas_framework.vocabulary.text import printable
 
 _number = click.argument("number", type=click.IntRange(1))
 _numbers = click.argument("numbers", metavar="NUMBER...", type=click.IntRange(1), nargs=-1, required=True)
 _any_numbers = click.argument("numbers", metavar="[NUMBER...]", type=click.IntRange(1), nargs=-1)
+_about = click.option(
+    "--about", metavar="TEXT", help="What it is about, as ABOUT shows it without the number, or the id of a message."
+)
 _limit = click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 
 
@@ -39,14 +44,24 @@ def _events() -> Events:
 
 @events.command("list")
 @app_option
+@_about
 @_limit
 @click.option("--json", "as_json", is_flag=True, help="A JSON array, with payloads.")
-def list_command(limit: int, as_json: bool) -> None:
-    """What a subscriber has and has not handled: what is parked first."""
-    found = _events().waiting(limit)
+def list_command(about: str | None, limit: int, as_json: bool) -> None:
+    """What a subscriber has and has not handled: what is parked first.
+
+    With --about account=17 also how far it is there, though nothing may wait.
+    """
+    found = _events().waiting(limit, about)
     if as_json:
         output.as_json(found)
         return
+    _list(found, limit)
+    if about is not None:
+        _tell_of_progress(about)
+
+
+def _list(found: Sequence[WaitingEvent], limit: int) -> None:
     if not found:
         click.echo("no events wait")
         return
@@ -56,6 +71,12 @@ def list_command(limit: int, as_json: bool) -> None:
         keep_whole=["NUMBER", "CAME"],
     )
     _tell_of_limit(len(found), limit)
+
+
+def _tell_of_progress(about: str) -> None:
+    for one in _events().progress(about):
+        so_far = f"handled up to #{one.handled}" if one.handled else "none has been handled yet"
+        _say(f"events of {one.source} about {one.aggregate}: {so_far}")
 
 
 @events.command()
@@ -75,11 +96,16 @@ def show(number: int, as_json: bool) -> None:
     output.field("message", event.message_id)
     output.field("came", f"{clock(event.received_at)} ({output.since(event.received_at)})")
     if event.failure:
-        output.field("failed", f"tried {times(event.attempts)}" if event.attempts else "forgiven by a replay")
+        output.field("failed", f"tried {times(event.attempts)}" if event.attempts else _forgiven(event.failure))
         output.field("", _failure_in_full(event.failure))
     output.field("says", json.dumps(event.payload, ensure_ascii=False, indent=2))
     for index, line in enumerate(_advice(event)):
         output.field("" if index else "what to do", line)
+
+
+def _forgiven(failure: dict[str, object]) -> str:
+    reason = failure.get("replayed")
+    return "forgiven by a replay" + (f": {reason}" if reason else "")
 
 
 def _failure_in_full(failure: dict[str, object]) -> str:
@@ -140,6 +166,7 @@ def skip(numbers: tuple[int, ...], missing: bool, reason: str) -> None:
         event = waiting.skip(number, reason)
         _say(f"event {event.id} ({event.event}, {event.about}) is given up; it said:")
         _say(json.dumps(event.payload, ensure_ascii=False))
+        _say("that stays to be looked up, with your reason: `sagas kept list`")
         if event.behind:
             click.echo(f"it held back {event.behind}: a running worker goes on with them within a second")
 
@@ -150,19 +177,20 @@ def skip(numbers: tuple[int, ...], missing: bool, reason: str) -> None:
 @events.command()
 @app_option
 @click.argument("number", type=click.IntRange(1), required=False)
+@_about
 @_limit
 @click.option("--json", "as_json", is_flag=True, help="With payloads.")
-def outgoing(number: int | None, limit: int, as_json: bool) -> None:
+def outgoing(number: int | None, about: str | None, limit: int, as_json: bool) -> None:
     """What was published or sent and has not arrived: what waits for you first. NUMBER shows one in full."""
     if number is not None:
         _show_outgoing(_events().show_outgoing(number), as_json)
         return
-    found = _events().outgoing(limit)
+    found = _events().outgoing(limit, about)
     if as_json:
         output.as_json(found)
         return
     if not found:
-        click.echo("everything has arrived")
+        click.echo("everything has arrived" if about is None else "nothing about it is on its way")
         return
     output.table(
         ["NUMBER", "WHAT", "TO", "ABOUT", "AGE", "SITUATION"],
@@ -210,12 +238,18 @@ def _outgoing_advice(one: Outgoing) -> list[str]:
 @app_option
 @_any_numbers
 @click.option("--all-failed", is_flag=True, help="All that is not sent any more: failed, or nobody subscribed to it.")
+@click.option("--queue", metavar="NAME", help="All that waits for who takes from this queue, once he is back.")
 @reason_option(required=False)
-def resend(numbers: tuple[int, ...], all_failed: bool, reason: str) -> None:
+def resend(numbers: tuple[int, ...], all_failed: bool, queue: str | None, reason: str) -> None:
     """Send now what has not arrived; a failed command as a new attempt, an event to those who subscribe by now."""
-    if bool(numbers) == all_failed:
-        raise click.UsageError("give the numbers of outgoing messages, or --all-failed")
+    if [bool(numbers), all_failed, queue is not None].count(True) != 1:
+        raise click.UsageError("give the numbers of outgoing messages, or --all-failed, or --queue")
     waiting = _events()
+    if queue is not None:
+        count = waiting.resend_queue(queue, reason)
+        _say(f"{many(count, 'message', 'messages')} to {queue}: a running worker sends within a second"
+             if count else f"nothing waits to be sent to {queue}")  # fmt: skip
+        return
     if not all_failed:
         for number in numbers:
             _tell_of_resent(waiting.resend(number, reason))
@@ -244,6 +278,7 @@ def discard(numbers: tuple[int, ...], reason: str) -> None:
         one = _events().discard(number, reason)
         _say(f"{one.kind.value} {one.id} ({one.task}, {one.message_id}) is discarded; it said:")
         _say(json.dumps(one.payload, ensure_ascii=False))
+        _say("that stays to be looked up, with your reason: `sagas kept list`")
         if one.kind is Kind.EVENT and one.queue:
             _say(
                 f"should {one.queue} not have it, later events of {one.aggregate} wait there for #{one.number}: "

@@ -23,7 +23,8 @@ def kept() -> None:
     """Messages that could not be handled and wait for you.
 
     An orchestrator keeps replies, a participant commands, a subscriber what is no event: name it
-    with --app. Events that failed are not here but in `sagas events list`.
+    with --app. Events that failed are not here but in `sagas events list`; those that were given up
+    there are here, each with its reason.
     """
 
 
@@ -80,7 +81,11 @@ def show(number: int, as_json: bool) -> None:
     output.field("body", message.body[:MAX_SHOWN_BODY_CHARACTERS])
     if len(message.body) > MAX_SHOWN_BODY_CHARACTERS:
         output.field("", f"... ({len(message.body)} characters; --json shows all)")
-    if message.complete:
+    if message.given_up:
+        output.field(
+            "what to do", f"nothing; once nobody asks for it any more:  sagas kept discard {number} --reason '...'"
+        )
+    elif message.complete:
         output.field("what to do", f"once the cause is gone:  sagas kept requeue {number}")
         output.field("", f"or, if nobody needs it:  sagas kept discard {number} --reason '...'")
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from sagas_framework.transport.delivery import Delivery
 from sagas_framework.transport.inbox import Unfinished
 from sagas_framework.transport.publisher import Publisher
 from sagas_framework.transport.wire import OutgoingMessage
+
+logger = logging.getLogger(__name__)
 
 
 class Applied(Protocol):
@@ -88,8 +91,11 @@ class Batches(ABC):
         try:
             self._publisher.publish(applied.outgoing)
         except PublishFailed as error:
+            unsent = [delivery for sent, delivery in applied.sources if sent in error.message_ids]
+            if not unsent:
+                logger.warning("what a batch has led to is sent later: %s", error)
             reasons.append(str(error))
-            return [delivery for sent, delivery in applied.sources if sent in error.message_ids]
+            return unsent
         return []
 
     def _parts(self, deliveries: Sequence[Delivery]) -> Iterator[tuple[Sequence[Delivery], Sequence[Delivery]]]:

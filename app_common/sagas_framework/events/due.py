@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy import Engine
 
 from sagas_framework.delivery.suspects import BEGUN_BEFORE_ALONE, BEGUN_BEFORE_POISON, POISON
+from sagas_framework.errors import PublishFailed, in_one_line
 from sagas_framework.events.incoming import KILLER
 from sagas_framework.events.intake import Intake
 from sagas_framework.storage import event_inbox
@@ -19,7 +20,8 @@ from sagas_framework.transport.publisher import Publisher
 logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 0.2
-CLAIM_LIMIT = 100
+CLAIM_LIMIT = 10
+"""With what follows each of them it bounds a transaction, for which everybody else who writes may have to wait."""
 CLAIM_SECONDS = 10.0
 """When another worker may take up what this one has claimed and not brought to an end: it has most likely died."""
 AFTER_TROUBLE_SECONDS = 1.0
@@ -44,13 +46,34 @@ class DueEvents:
                 return IDLE_SECONDS
         with self._engine.begin() as connection:
             claimed = event_inbox.claim_due(connection, self._intake.subscriber, now, now + CLAIM_SECONDS, CLAIM_LIMIT)
-        self._go_on([one for one in claimed if one.begun < BEGUN_BEFORE_ALONE])
+        self._go_on_together([one for one in claimed if one.begun < BEGUN_BEFORE_ALONE])
         for one in claimed:
             if one.begun >= BEGUN_BEFORE_POISON:
                 self._park(one)
             elif one.begun >= BEGUN_BEFORE_ALONE:
                 self._go_on([one], followers=False)
         return 0.0
+
+    def _go_on_together(self, claimed: Sequence[Claimed]) -> None:
+        """Or each by itself: trouble of one must not be that of the others for ever."""
+        try:
+            self._go_on(claimed)
+        except PublishFailed:
+            raise
+        except Exception as error:
+            if len(claimed) == 1:
+                raise
+            logger.warning("%d due events are gone on with one by one: %s", len(claimed), in_one_line(error))
+            for one in claimed:
+                self._go_on_if_it_can(one)
+
+    def _go_on_if_it_can(self, claimed: Claimed) -> None:
+        try:
+            self._go_on([claimed])
+        except PublishFailed:
+            raise
+        except Exception as error:
+            logger.warning("event number %d of the inbox could not be taken up: %s", claimed.id, in_one_line(error))
 
     def _go_on(self, claimed: Sequence[Claimed], *, followers: bool = True) -> None:
         if not claimed:

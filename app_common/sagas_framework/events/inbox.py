@@ -40,12 +40,12 @@ class EventBatches(Batches):
         for delivery in poison:
             logger.warning("event %s %s waits for the operator: %s", delivery.task, delivery.message_id, POISON)
         self._set_aside([one for _, one in read if isinstance(one, Kept)], now)
-        arrived = [(delivery, one) for delivery, one in read if isinstance(one, Incoming)]
+        arrived = [one for _, one in read if isinstance(one, Incoming)]
         # A worker that died of what is stored behind these has left a mark on these alone: so that is left to
         # `DueEvents`, which counts for itself.
         unsuspected = not any(delivery.suspect for delivery in deliveries)
-        taken_in = self._intake.take_in([one for _, one in arrived], now, followers=unsuspected)
-        here = [(delivery, one) for delivery, one in arrived if one.message_id not in taken_in.crowded_out]
+        taken_in = self._intake.take_in(arrived, now, followers=unsuspected)
+        here = [one for one in arrived if one.message_id not in taken_in.crowded_out]
         return self._with_receipts(taken_in.outgoing, here)
 
     def take_unasked(self, delivery: Delivery) -> None:
@@ -56,18 +56,18 @@ class EventBatches(Batches):
         except PublishFailed as error:
             logger.warning("no receipt for event %s %s: %s", delivery.task, delivery.message_id, error)
 
-    def _with_receipts(self, outgoing: list[OutgoingMessage], arrived: Sequence[tuple[Delivery, Incoming]]) -> Outcome:
-        """One message for each publisher, however many of its events there were."""
-        sources: list[tuple[str, Delivery]] = []
-        by_source: dict[str, list[tuple[Delivery, Incoming]]] = {}
-        for delivery, incoming in arrived:
-            by_source.setdefault(incoming.stream.source, []).append((delivery, incoming))
-        for source, taken in by_source.items():
-            ids = [incoming.message_id for _, incoming in taken]
-            receipts = receipts_message(receipts_queue_name(source), self._intake.subscriber, ids)
-            outgoing.append(receipts)
-            sources += [(receipts.id, delivery) for delivery, _ in taken]
-        return Outcome(outgoing, sources)
+    def _with_receipts(self, outgoing: list[OutgoingMessage], arrived: Sequence[Incoming]) -> Outcome:
+        """One message for each publisher, however many of its events there were.
+
+        An event whose receipt cannot be sent is not given back to the broker: its publisher sends it again, gets a
+        receipt for the duplicate, and nobody who has named a queue that the broker refuses holds up the others.
+        """
+        by_source: dict[str, list[str]] = {}
+        for incoming in arrived:
+            by_source.setdefault(incoming.stream.source, []).append(incoming.message_id)
+        for source, ids in by_source.items():
+            outgoing.append(receipts_message(receipts_queue_name(source), self._intake.subscriber, ids))
+        return Outcome(outgoing)
 
     def _set_aside(self, kept: Sequence[Kept], now: float) -> None:
         if kept:

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 Turns = Iterable[tuple[OpenStream, Incoming]]
 Opened = Callable[[Connection], dict[StreamKey, OpenStream]]
 
-MOST_READ_AT_ONCE = 200
+MOST_READ_AT_ONCE = 50
 """So many stored events of one stream are handled in one transaction; the rest in the next ones."""
 
 

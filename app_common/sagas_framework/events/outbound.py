@@ -25,16 +25,18 @@ _OF_NOBODY = 1
 
 @dataclass(frozen=True)
 class _Told:
+    """As it was when it was published: its class may be one whose instances can be changed."""
+
     event: AnyEvent
-    payload: Any
+    key: str
+    aggregate: str
     encoded: Any
     message_id: str
 
     @property
     def streams(self) -> list[StreamKey]:
         """One for each subscriber."""
-        aggregate = self.event.aggregate_of(self.payload)
-        return [StreamKey(queue, self.event.source, aggregate) for queue in self.event.subscribers]
+        return [StreamKey(queue, self.event.source, self.aggregate) for queue in self.event.subscribers]
 
     @property
     def unheard(self) -> OutgoingMessage:
@@ -42,8 +44,8 @@ class _Told:
         return self.message("", _OF_NOBODY)
 
     def message(self, queue: str, number: int) -> OutgoingMessage:
-        header = EventHeader(self.event.source, self.event.aggregate_of(self.payload), number)
-        return event_message(self.event, queue, self.message_id, self.event.key_of(self.payload), self.encoded, header)
+        header = EventHeader(self.event.source, self.aggregate, number)
+        return event_message(self.event, queue, self.message_id, self.key, self.encoded, header)
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,11 @@ class Outbound:
                 f"{event.name!r} is not among the events that this service says it publishes ({known}): nobody would "
                 f"take in the receipts. Add {type(payload).__name__} to `publishes`"
             )
-        event.key_of(payload)  # refused here and now, not when it is written
-        self._said.append(_Told(event, payload, event.encode(payload), new_message_id()))
+        key, aggregate = event.key_of(payload), event.aggregate_of(payload)
+        self._said.append(_Told(event, key, aggregate, event.encode(payload), new_message_id()))
 
     def send(self, message: OutgoingMessage, due_at: float | None = None) -> None:
-        """A command whose answer comes to this service's receipts queue; `due_at`: not before."""
+        """A command whose answer comes to this subscriber's answers queue; `due_at`: not before."""
         self._said.append(_Command(message, due_at))
 
     def send_along(self, messages: Sequence[OutgoingMessage]) -> None:

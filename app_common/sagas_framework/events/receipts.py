@@ -22,6 +22,7 @@ from sagas_framework.vocabulary.command import Failure, FailureKind
 from sagas_framework.vocabulary.correlation import HEADER, Correlation
 from sagas_framework.vocabulary.identity import message_id
 from sagas_framework.vocabulary.names import RECEIPTS_TASK, success_task_name
+from sagas_framework.vocabulary.text import is_storable
 
 logger = logging.getLogger(__name__)
 
@@ -58,20 +59,21 @@ class ReceiptBatches(Batches):
         asked = _asked(delivery)
         if asked is None:
             return "it does not say which command it answers (no header of ours, no parent_id)"
+        row = outbox.awaited(connection, asked)
+        if row is None:  # an earlier attempt's, or it was answered already
+            return None
+        place = Correlation.from_headers({HEADER: row["message"]["correlation"]})
+        if place is None:
+            return f"it answers {asked}, which is no command but the event {row['message']['task']!r}"
         if delivery.task.endswith(success_task_name("")):
-            outbox.answered(connection, asked)
+            outbox.forget(connection, [row["id"]])
         else:
             correlation = delivery.correlation
             kind = (correlation and correlation.failure_kind) or FailureKind.ERROR
-            self._fail(connection, asked, Failure.from_wire(payload, kind), now)
+            self._fail(connection, row, place, Failure.from_wire(payload, kind), now)
         return None
 
-    def _fail(self, connection: Connection, asked: str, failure: Failure, now: float) -> None:
-        row = outbox.awaited(connection, asked)
-        if row is None:  # an earlier attempt's, or it was answered already
-            return
-        place = Correlation.from_headers({HEADER: row["message"]["correlation"]})
-        assert place is not None  # it was us who sent it
+    def _fail(self, connection: Connection, row: RowMapping, place: Correlation, failure: Failure, now: float) -> None:
         if failure.kind is FailureKind.TRANSIENT and self._retry.allows_another_after(place.attempt):
             due_at = now + self._retry.delay_seconds_after(place.attempt)
             outbox.change(connection, row["id"], due_at=due_at, **next_attempt(row))
@@ -79,8 +81,8 @@ class ReceiptBatches(Batches):
         problem = f"{failure.type}: {failure.message}"
         outbox.change(connection, row["id"], due_at=None, problem=problem)
         logger.warning("command %s %s of saga %s waits for the operator (`sagas events outgoing`): %s",
-                       row["message"]["task"], asked, place.saga, problem)  # fmt: skip
-        detail = {"command": row["message"]["task"], "message_id": asked, "failure": failure.to_json()}
+                       row["message"]["task"], row["message_id"], place.saga, problem)  # fmt: skip
+        detail = {"command": row["message"]["task"], "message_id": row["message_id"], "failure": failure.to_json()}
         line = HistoryRow(place.saga, now, COMMAND_FAILED, place.step, place.attempt, detail)
         instances.write(connection, [], [line])
 
@@ -96,7 +98,7 @@ def _take_receipts(connection: Connection, subscriber: Any, payload: Any) -> str
 def _asked(delivery: Delivery) -> str | None:
     correlation = delivery.correlation
     asked = (correlation and correlation.in_reply_to) or delivery.headers.get("parent_id")
-    return asked if isinstance(asked, str) else None
+    return asked if isinstance(asked, str) and is_storable(asked) else None
 
 
 def next_attempt(row: RowMapping | Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ is `storage.views`), deciding what an act means (that is the engine), and how an
 from sagas_framework.operations.advice import Advice, advice_for
 from sagas_framework.operations.diagrams import STYLE as DIAGRAM_STYLE
 from sagas_framework.operations.doctor import examine
-from sagas_framework.operations.event_views import Kind, Outgoing, Standing, WaitingEvent
+from sagas_framework.operations.event_views import HowFar, Kind, Outgoing, Standing, WaitingEvent
 from sagas_framework.operations.events import Events
 from sagas_framework.operations.findings import Finding
 from sagas_framework.operations.kept import KeptMessages
@@ -29,6 +29,7 @@ __all__ = [
     "Events",
     "Finding",
     "HistoryEntry",
+    "HowFar",
     "KeptMessage",
     "KeptMessages",
     "Kind",

@@ -16,7 +16,7 @@ from sagas_framework.errors import PublishFailed
 from sagas_framework.operations import doctor_of_events
 from sagas_framework.operations.advice import OVERDUE_SECONDS
 from sagas_framework.operations.findings import Finding, many
-from sagas_framework.operations.process import Process, events_queue_of
+from sagas_framework.operations.process import Speaker, events_queue_of
 from sagas_framework.operations.words import one_line
 from sagas_framework.storage import health
 from sagas_framework.storage.database import reading
@@ -24,7 +24,6 @@ from sagas_framework.storage.migration import schema_versions
 from sagas_framework.storage.schema import UNFINISHED
 from sagas_framework.transport.celery_app import settings_that_lose_messages
 from sagas_framework.transport.publisher import Publisher
-from sagas_framework.vocabulary.event import AnyEvent
 
 MANY_ASKS = 3
 LOOKED_AT_FOR_SILENCE = 200
@@ -32,7 +31,7 @@ MAX_CLOCK_SKEW_SECONDS = 2.0
 CHECK_TIMEOUT_SECONDS = 3.0
 
 
-def examine(patient: Process, start_worker: str) -> Iterator[Finding]:
+def examine(patient: Speaker, start_worker: str) -> Iterator[Finding]:
     """Every check, one after the other; `start_worker` is the command line that starts the patient's worker."""
     yield _broker(patient)
     yield from _settings(patient.app)
@@ -59,7 +58,7 @@ def _place(engine: Engine) -> str:
 # ---- broker and settings -----------------------------------------------------------------------------------------
 
 
-def _broker(patient: Process) -> Finding:
+def _broker(patient: Speaker) -> Finding:
     publisher = Publisher(patient.app, patient.broker, CHECK_TIMEOUT_SECONDS)
     place = patient.app.connection_for_write().as_uri()  # leaves the password out
     try:
@@ -81,7 +80,7 @@ def _settings(app: Celery) -> Iterator[Finding]:
         yield Finding("settings", True, "no Celery setting loses messages")
 
 
-def _visibility(patient: Process, definitions: Mapping[str, Definition]) -> Finding:
+def _visibility(patient: Speaker, definitions: Mapping[str, Definition]) -> Finding:
     """What a killed worker held comes back after the visibility timeout; until then only asking again helps."""
     options = patient.app.conf.broker_transport_options or {}
     seconds = float(options.get("visibility_timeout", 0))
@@ -103,7 +102,7 @@ def _visibility(patient: Process, definitions: Mapping[str, Definition]) -> Find
 # ---- database ------------------------------------------------------------------------------------------------------
 
 
-def _database(connection: Connection, start_worker: str, patient: Process) -> Iterator[Finding]:
+def _database(connection: Connection, start_worker: str, patient: Speaker) -> Iterator[Finding]:
     yield from _sqlite(connection)
     yield from _clock(connection)
     has, needs = schema_versions(connection)
@@ -120,14 +119,13 @@ def _database(connection: Connection, start_worker: str, patient: Process) -> It
     queue = events_queue_of(patient)
     if queue is not None:
         yield from doctor_of_events.inbox(connection, queue, start_worker)
-    publishes: Mapping[str, AnyEvent] = getattr(patient, "publishes", {})
-    if publishes:
-        yield doctor_of_events.unheard(publishes)
-    if publishes or queue is not None:
+    if patient.publishes:
+        yield doctor_of_events.unheard(patient.publishes)
+    if patient.publishes or queue is not None:
         yield from doctor_of_events.outgoing(connection)
 
 
-def _definitions(patient: Process) -> Mapping[str, Definition]:
+def _definitions(patient: Speaker) -> Mapping[str, Definition]:
     definitions: Mapping[str, Definition] = getattr(patient, "definitions", {})
     return definitions
 

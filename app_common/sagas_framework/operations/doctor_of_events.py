@@ -83,7 +83,7 @@ def _unconfirmed(connection: Connection) -> Finding:
     if not queues:
         return Finding("receipts", True, "nothing is sent again and again")
     told = ", ".join(f"{queue} ({count})" for queue, count in sorted(queues.items()))
-    text = f"sent {MANY_SENDINGS} times and more to these queues without a receipt or an answer: {told}"
+    text = f"tried {MANY_SENDINGS} times and more for these queues without a receipt or an answer: {told}"
     remedy = "start (or look into) the workers that take messages from these queues"
     return Finding("receipts", False, text, remedy)
 

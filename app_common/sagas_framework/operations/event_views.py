@@ -63,6 +63,15 @@ class WaitingEvent:
         return f"{self.aggregate} #{self.number}"
 
 
+@dataclass(frozen=True)
+class HowFar:
+    """How far a subscriber is with the events of one source about one thing. `handled`: the number of the last one."""
+
+    source: str
+    aggregate: str
+    handled: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outgoing:
     """Something in the outbox: it was not sent yet, or nobody has said yet that it has arrived."""
@@ -73,7 +82,7 @@ class Outgoing:
     queue: str | None  # None: nobody subscribes to it
     situation: str
     problem: str | None  # it is not sent any more, because of that
-    times: int  # how often it was sent
+    times: int  # how often it was its turn: a queue that was crowded, or refused it, counts as well
     due_at: datetime | None
     created_at: datetime
     message_id: str
@@ -216,7 +225,7 @@ def _outgoing_situation(row: Mapping[Any, Any], kind: Kind, now: float) -> str:
     if not row["times"]:
         return f"is sent {at}"
     missing = "answer" if kind is Kind.COMMAND else "receipt"
-    return f"sent {times(row['times'])} and no {missing} yet; sent again {at}"
+    return f"tried {times(row['times'])} and no {missing} yet; sent again {at}"
 
 
 def _many(count: int, one: str, more: str) -> str:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping
 
@@ -17,15 +16,15 @@ from sagas_framework.errors import ActRefused, ConfigurationError, NothingWaits,
 from sagas_framework.events.outbound import Outbound
 from sagas_framework.events.progress import Progress
 from sagas_framework.events.receipts import next_attempt
-from sagas_framework.operations.event_views import Kind, Outgoing, WaitingEvent, outgoing_of, waiting_event_of
-from sagas_framework.operations.process import Process, events_queue_of
+from sagas_framework.operations import given_up
+from sagas_framework.operations.event_views import HowFar, Kind, Outgoing, WaitingEvent, outgoing_of, waiting_event_of
+from sagas_framework.operations.process import Speaker, events_queue_of
 from sagas_framework.storage import event_inbox, event_views, instances, outbox, views
 from sagas_framework.storage.database import reading
 from sagas_framework.storage.event_inbox import Stream
 from sagas_framework.storage.instances import HistoryRow
 from sagas_framework.storage.outbox import StreamKey
 from sagas_framework.vocabulary import json_text
-from sagas_framework.vocabulary.event import AnyEvent
 from sagas_framework.vocabulary.identity import is_saga_id
 
 logger = logging.getLogger(__name__)
@@ -34,13 +33,6 @@ DEFAULT_LIMIT = 50
 
 COMMAND_RESENT = "command_resent"
 COMMAND_DISCARDED = "command_discarded"
-
-
-class Speaker(Process, Protocol):
-    """An orchestrator, a participant or a subscriber: each has an outbox, and who takes events an inbox besides."""
-
-    @property
-    def publishes(self) -> Mapping[str, AnyEvent]: ...
 
 
 class Events:
@@ -64,11 +56,18 @@ class Events:
 
     # ---- the inbox ------------------------------------------------------------------------------------------------
 
-    def waiting(self, limit: int = DEFAULT_LIMIT) -> list[WaitingEvent]:
-        """What is parked first, then what is tried again, then what waits for others; the oldest first."""
+    def waiting(self, limit: int = DEFAULT_LIMIT, about: str | None = None) -> list[WaitingEvent]:
+        """What is parked first, then what is tried again, then what waits for others; the oldest first. `about`: an
+        aggregate (`user_id=17`) or the id of a message."""
         with reading(self._engine) as connection:
-            rows = event_views.list_waiting(connection, self._subscriber, limit)
+            rows = event_views.list_waiting(connection, self._subscriber, limit, about)
         return [waiting_event_of(row) for row in rows]
+
+    def progress(self, aggregate: str) -> list[HowFar]:
+        """How far this subscriber is with an aggregate, also where nothing waits: one for each source."""
+        with reading(self._engine) as connection:
+            found = event_views.progress(connection, self._subscriber, aggregate)
+        return [HowFar(source, aggregate, handled) for source, handled in found]
 
     def show(self, number: int) -> WaitingEvent:
         with reading(self._engine) as connection:
@@ -78,7 +77,9 @@ class Events:
         """Tries it again at once and forgives what failed before; those that it holds back follow by themselves."""
         with self._engine.begin() as connection:
             held = self._hold(connection, number, "replay")
-            event_inbox.change(connection, number, parked=False, attempts=0, begun=0, wake_at=time.time())
+            failure = None if held.event.failure is None else held.event.failure | {"replayed": reason}
+            forgiven = {"parked": False, "attempts": 0, "begun": 0, "failure": failure}
+            event_inbox.change(connection, number, wake_at=time.time(), **forgiven)
         _note_event("event_replayed", held.event, reason)
         return held.event
 
@@ -95,10 +96,12 @@ class Events:
         return replayed
 
     def skip(self, number: int, reason: str) -> WaitingEvent:
-        """Gives this event up for good: it counts as handled, and later ones of the same go on."""
+        """Gives this event up for good: it counts as handled, and later ones of the same go on. What it said stays
+        among the kept messages, with the reason; so do the other two things that are given up here."""
         with self._engine.begin() as connection:
             held = self._hold(connection, number, "skip")
             event_inbox.remove(connection, [number])
+            given_up.keep_skipped(connection, self._subscriber, held.event, reason)
             _go_on_from(connection, held.key, held.progress.after(held.event.message_id), held.others_wait)
         _note_event("event_skipped", held.event, reason)
         return held.event
@@ -111,6 +114,7 @@ class Events:
             first = event_inbox.waiting(connection, key, 1)[0]["number"]
             if first == event.next_number:
                 raise ActRefused("skip --missing", number, f"no event is missing before it; it is {event.situation}")
+            given_up.keep_missing(connection, self._subscriber, event, first - 1, reason)
             _go_on_from(connection, key, Progress(first - 1), others_wait=True)
         _note_event(f"missing_events_skipped #{event.next_number} to #{first - 1}", event, reason)
         return event
@@ -143,10 +147,11 @@ class Events:
 
     # ---- the outbox -----------------------------------------------------------------------------------------------
 
-    def outgoing(self, limit: int = DEFAULT_LIMIT) -> list[Outgoing]:
-        """What has not arrived: first what is not sent any more, then what was sent most often; the oldest first."""
+    def outgoing(self, limit: int = DEFAULT_LIMIT, about: str | None = None) -> list[Outgoing]:
+        """What has not arrived: first what is not sent any more, then what was tried most often; the oldest first.
+        `about`: an aggregate, a saga or a message."""
         with reading(self._engine) as connection:
-            return [outgoing_of(row) for row in event_views.list_outgoing(connection, limit)]
+            return [outgoing_of(row) for row in event_views.list_outgoing(connection, limit, about)]
 
     def show_outgoing(self, number: int) -> Outgoing:
         with reading(self._engine) as connection:
@@ -172,6 +177,13 @@ class Events:
         _note_outgoing("outgoing_resent", found, reason)
         return found
 
+    def resend_queue(self, queue: str, reason: str = "") -> int:
+        """All that waits for somebody who takes from this queue, now; how much that is. What has failed is not sent."""
+        with self._engine.begin() as connection:
+            count = outbox.make_due(connection, queue, time.time())
+        logger.warning("queue_resent: %d for %s; %s", count, queue, reason)
+        return count
+
     def resend_failed(self, reason: str = "") -> tuple[list[Outgoing], list[ActRefused]]:
         """All that is not sent any more, the oldest first; with what could not be sent."""
         with reading(self._engine) as connection:
@@ -191,6 +203,7 @@ class Events:
         with self._engine.begin() as connection:
             found = outgoing_of(_taken(connection, number))
             outbox.forget(connection, [number])
+            given_up.keep_discarded(connection, found, reason)
             if found.kind is Kind.COMMAND:
                 _note_command(connection, COMMAND_DISCARDED, found, reason, time.time())
         _note_outgoing("outgoing_discarded", found, reason)

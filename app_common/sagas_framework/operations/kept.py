@@ -15,6 +15,7 @@ from sagas_framework.operations.views import KeptMessage, kept_message_of
 from sagas_framework.storage import instances, keeping, memory, views
 from sagas_framework.storage.database import reading
 from sagas_framework.storage.instances import HistoryRow
+from sagas_framework.storage.keeping import GIVEN_UP
 from sagas_framework.storage.memory import MemoryKey
 from sagas_framework.transport.publisher import Publisher
 from sagas_framework.transport.wire import RepeatedMessage
@@ -89,6 +90,8 @@ def _taken(connection: Connection, number: int) -> Mapping[Any, Any]:
 
 def _as_it_was(row: Mapping[Any, Any]) -> RepeatedMessage:
     number = row["id"]
+    if row["reason"].startswith(GIVEN_UP):
+        raise MessageStays(number, "an operator has given it up; whoever needs it after all has to say it anew")
     if not row["complete"]:
         raise MessageStays(number, "only a part of it was kept, or not as it was; its sender has to send it again")
     if row["content_type"] != "application/json":

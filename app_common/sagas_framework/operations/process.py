@@ -3,6 +3,7 @@ subscriber."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from celery import Celery
@@ -10,6 +11,7 @@ from sqlalchemy import Engine
 
 from sagas_framework.events.subscription import Subscription
 from sagas_framework.transport.celery_app import Broker
+from sagas_framework.vocabulary.event import AnyEvent
 
 
 class Process(Protocol):
@@ -23,6 +25,13 @@ class Process(Protocol):
 
     @property
     def engine(self) -> Engine | None: ...
+
+
+class Speaker(Process, Protocol):
+    """Each of them has an outbox, and who takes events an inbox besides."""
+
+    @property
+    def publishes(self) -> Mapping[str, AnyEvent]: ...
 
 
 def events_queue_of(process: Process) -> str | None:

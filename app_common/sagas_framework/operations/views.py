@@ -11,6 +11,7 @@ from sagas_framework.definition.graph import Definition, Node, Work
 from sagas_framework.definition.structure import ChildStep
 from sagas_framework.engine.state import Phase, SagaState, StepState
 from sagas_framework.operations.situation import FailedCommands, situation_of
+from sagas_framework.storage.keeping import GIVEN_UP
 from sagas_framework.vocabulary.identity import child_saga_id
 
 UNKNOWN = "unknown"
@@ -164,6 +165,11 @@ class KeptMessage:
     times: int
     first_kept_at: datetime
     last_kept_at: datetime
+
+    @property
+    def given_up(self) -> bool:
+        """By an operator: it stays to be looked up, and waits for nobody."""
+        return self.reason.startswith(GIVEN_UP)
 
 
 _SUMMARY_FIELDS = tuple(SagaSummary.__dataclass_fields__)

@@ -22,7 +22,7 @@ from sagas_framework.vocabulary.command import AnyCommand
 from sagas_framework.vocabulary.correlation import Correlation
 from sagas_framework.vocabulary.event import event_of
 from sagas_framework.vocabulary.identity import Direction, message_id
-from sagas_framework.vocabulary.names import receipts_queue_name
+from sagas_framework.vocabulary.names import answers_queue_name
 
 _MAX_ID_IN_STEP = 100
 _LONGEST_DELAY = timedelta(seconds=MAX_SECONDS)
@@ -132,7 +132,7 @@ class SagaInHand:
             step=self._next_step(),
             direction=Direction.ACTION,
             attempt=1,
-            reply_queue=receipts_queue_name(self._subscriber),
+            reply_queue=answers_queue_name(self._subscriber),
         )
         command_id = message_id(place.orchestrator, place.saga, place.step, place.direction, place.attempt)
         self._outbound.send(command_message(command, command_id, encoded, place), due_at)
@@ -188,6 +188,8 @@ class SagaInHand:
                 f"{wrong} a moment with its time zone, as datetime.now(UTC) has; {at} means another one everywhere",
                 saga=name,
             )
+        if at.timestamp() > self._now + MAX_SECONDS:
+            raise DefinitionError(f"{wrong} a moment of the next hundred years, not {at}", saga=name)
         return at.timestamp()
 
     def _refuse_while_applying(self, what: str) -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, RowMapping, Select, and_, case, func, select
+from sqlalchemy import Connection, RowMapping, Select, and_, case, func, or_, select
 
 from sagas_framework.storage.schema import event_inbox, event_streams, outbox
 
 _STREAM = ("subscriber", "source", "aggregate")
 
 
-def list_waiting(connection: Connection, subscriber: str, limit: int) -> Sequence[RowMapping]:
+def list_waiting(connection: Connection, subscriber: str, limit: int, about: str | None = None) -> Sequence[RowMapping]:
     """What is parked first, then what is tried again, then what waits for others; the oldest first."""
     event = event_inbox.c
     urgency = case((event.parked, 0), (event.wake_at.isnot(None), 1), else_=2)
     chosen = select(event_inbox, urgency.label("urgency")).where(event.subscriber == subscriber)
+    if about is not None:
+        chosen = chosen.where(or_(event.aggregate == about, event.message_id == about))
     return _with_their_heads(connection, chosen.order_by(urgency, event.id).limit(limit))
 
 
@@ -53,6 +55,13 @@ def _with_their_heads(connection: Connection, chosen: Select[tuple[object, ...]]
     return connection.execute(statement).mappings().all()
 
 
+def progress(connection: Connection, subscriber: str, aggregate: str) -> list[tuple[str, int]]:
+    """(source, number of the last event that was handled)"""
+    stream = event_streams.c
+    chosen = select(stream.source, stream.handled).where(stream.subscriber == subscriber, stream.aggregate == aggregate)
+    return [(source, handled) for source, handled in connection.execute(chosen.order_by(stream.source))]
+
+
 def parked_ids(connection: Connection, subscriber: str) -> Sequence[int]:
     """The oldest first."""
     event = event_inbox.c
@@ -60,10 +69,14 @@ def parked_ids(connection: Connection, subscriber: str) -> Sequence[int]:
     return connection.execute(found).scalars().all()
 
 
-def list_outgoing(connection: Connection, limit: int) -> Sequence[RowMapping]:
-    """What waits for the operator first, then what was sent most often; the oldest first."""
-    order = (outbox.c.problem.is_(None), outbox.c.times.desc(), outbox.c.id)
-    return connection.execute(select(outbox).order_by(*order).limit(limit)).mappings().all()
+def list_outgoing(connection: Connection, limit: int, about: str | None = None) -> Sequence[RowMapping]:
+    """What waits for the operator first, then what was tried most often; the oldest first. `about`: an aggregate, a
+    saga or a message."""
+    chosen = select(outbox).order_by(outbox.c.problem.is_(None), outbox.c.times.desc(), outbox.c.id).limit(limit)
+    if about is not None:
+        said = (outbox.c.message["correlation", name].as_string() for name in ("aggregate", "saga"))
+        chosen = chosen.where(or_(outbox.c.message_id == about, *(one == about for one in said)))
+    return connection.execute(chosen).mappings().all()
 
 
 def outgoing(connection: Connection, row_id: int) -> RowMapping | None:
@@ -125,6 +138,6 @@ def count_problems(connection: Connection) -> dict[str, int]:
 
 
 def count_unconfirmed(connection: Connection, times: int) -> dict[str, int]:
-    """By queue: what was sent that often, and nobody has said that it has arrived."""
+    """By queue: what was tried that often, and nobody has said that it has arrived."""
     sent = select(outbox.c.queue, func.count()).where(outbox.c.times >= times, outbox.c.problem.is_(None))
     return {queue: int(count) for queue, count in connection.execute(sent.group_by(outbox.c.queue))}

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select, text
 
 from sagas_framework.storage.database import SQLITE_BUSY_TIMEOUT_MILLISECONDS
+from sagas_framework.storage.keeping import GIVEN_UP
 from sagas_framework.storage.schema import instances, kept_messages, outbox, participant_memory
 
 
@@ -60,7 +61,9 @@ def count_by_status(connection: Connection, statuses: tuple[str, ...]) -> dict[s
 
 
 def count_kept(connection: Connection) -> int:
-    return int(connection.scalar(select(func.count()).select_from(kept_messages)) or 0)
+    """Without those that an operator has given up: they are to be found, not to be moved on."""
+    waiting = kept_messages.c.reason.not_like(f"{GIVEN_UP}%")
+    return int(connection.scalar(select(func.count()).select_from(kept_messages).where(waiting)) or 0)
 
 
 def count_parked(connection: Connection) -> int:

@@ -21,6 +21,9 @@ MAX_KEPT_HEADER_CHARACTERS = 64 * 1024
 MAX_KEPT_REASON_CHARACTERS = 4_000
 _MAX_TEXT = 255
 
+GIVEN_UP = "given up by the operator:"
+"""How the reason begins of what nobody has to look after any more, but may want to look up."""
+
 
 @dataclass(frozen=True)
 class Kept:

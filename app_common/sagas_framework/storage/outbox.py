@@ -122,6 +122,7 @@ def change(connection: Connection, row_id: int, **values: Any) -> None:
     connection.execute(update(outbox).where(outbox.c.id == row_id).values(values))
 
 
-def answered(connection: Connection, message_id: str) -> None:
-    """It was done: nobody need send it again."""
-    connection.execute(delete(outbox).where(outbox.c.message_id == message_id, outbox.c.awaited))
+def make_due(connection: Connection, queue: str, now: float) -> int:
+    """All that waits to be sent (again) to this queue; how much that is."""
+    waits = update(outbox).where(outbox.c.queue == queue, outbox.c.due_at.isnot(None))
+    return connection.execute(waits.values(due_at=now)).rowcount

@@ -22,6 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     false,
+    func,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -128,7 +129,8 @@ outbox = Table(
     Column("created_at", Moment, nullable=False),
     Column("message_id", String(255)),  # by which it is found again when somebody says that it has arrived
     Column("awaited", Boolean, nullable=False, server_default=false()),  # else it goes once the broker has taken it
-    Column("due_at", Moment),  # when it is sent (again); none: it waits for the operator
+    # When it is sent (again); none: it waits for the operator. A worker of the release before says nothing of it.
+    Column("due_at", Moment, server_default=func.now()),
     Column("times", Integer, nullable=False, server_default="0"),  # how often it was its turn to be sent
     Column("problem", Text),  # why it waits for the operator
     sqlite_autoincrement=True,  # an operator's number never comes to mean another message

@@ -12,7 +12,7 @@ from typing_extensions import TypeVar
 
 from sagas_framework.errors import DefinitionError, PayloadRefused
 from sagas_framework.vocabulary import codec
-from sagas_framework.vocabulary.command import MAX_NAME_CHARACTERS
+from sagas_framework.vocabulary.command import MAX_NAME_CHARACTERS, Command
 from sagas_framework.vocabulary.names import RECEIPTS_TASK, receipts_queue_name
 from sagas_framework.vocabulary.place import place_of_caller
 from sagas_framework.vocabulary.text import is_storable
@@ -88,6 +88,9 @@ class Event(Generic[PayloadType]):
 
     def key_of(self, payload: PayloadType) -> str:
         """The value of its key, as text."""
+        if isinstance(payload, type):
+            problem = f"this is the class {payload.__qualname__} itself; hand in an instance: what has happened"
+            raise PayloadRefused(f"event {self.name}", problem)
         value = getattr(payload, self.key)
         value = value.value if isinstance(value, Enum) else value
         text = str(value) if isinstance(value, (str, int, UUID)) and not isinstance(value, bool) else ""
@@ -137,7 +140,22 @@ def event_of(payload: Any) -> AnyEvent:
     kind = payload if isinstance(payload, type) else type(payload)
     event: AnyEvent | None = vars(kind).get(_MARK)
     if event is None:
-        raise DefinitionError(
-            f"{kind.__qualname__} is no event; write `message = Event(..., payload={kind.__name__}, ...)` beside it"
-        )
+        raise DefinitionError(_what_is_wrong_with(payload, kind))
     return event
+
+
+def _what_is_wrong_with(payload: Any, kind: type[Any]) -> str:
+    if isinstance(payload, Event):
+        name = payload.payload.__qualname__
+        return f"this is how {payload.name!r} is declared, and is no event itself; hand in the class {name} instead"
+    if isinstance(payload, Command):
+        return f"{payload.name!r} is a command, and is no event"
+    base = next((base for base in kind.__mro__ if _MARK in vars(base)), None)
+    if base is not None:
+        return (
+            f"{kind.__qualname__} is no event, though its base {base.__qualname__} is: exactly the class counts. Hand "
+            f"in {base.__qualname__}, or declare {kind.__qualname__} as an event of its own"
+        )
+    if not is_dataclass(kind):
+        return f"{payload!r} is no event; events are dataclasses that an Event(..., payload=...) declares"
+    return f"{kind.__qualname__} is no event; write `message = Event(..., payload={kind.__name__}, ...)` beside it"

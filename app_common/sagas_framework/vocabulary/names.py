@@ -32,3 +32,9 @@ def undo_child_task_name(saga: str) -> str:
 def receipts_queue_name(source: str) -> str:
     """`user_service` -> `user_service.receipts`"""
     return f"{source}.receipts"
+
+
+def answers_queue_name(subscriber: str) -> str:
+    """`registration` -> `registration.answers`: to the commands of its process managers, which nobody else knows. The
+    processes of a service may share a queue of receipts."""
+    return f"{subscriber}.answers"

@@ -52,4 +52,4 @@ class EventHeader:
 
 
 def _is_text(value: Any, limit: int) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= limit and is_storable(value)
+    return isinstance(value, str) and 0 < len(value.encode(errors="replace")) <= limit and is_storable(value)

@@ -226,14 +226,14 @@ def test_a_process_managers_commands_and_events_are_its_subscribers() -> None:
     found = document_of(subscriber(handlers=[module(note=note)], process_managers=[Welcoming]))
     command = found["operations"][SEND_MAIL.name]
     assert command["description"] == "- sent by process manager `Welcoming`"
-    assert target(found, command["reply"]["channel"]["$ref"])["address"] == "mail.receipts"
+    assert target(found, command["reply"]["channel"]["$ref"])["address"] == "mail.answers"
     assert found["operations"][TAKEN]["description"].splitlines() == [
         f"- handled by `{__name__}.note`",
         "- handled by process manager `Welcoming`",
     ]
     [example] = found["components"]["messages"][SEND_MAIL.name]["examples"]
     assert example["headers"]["sagas"]["orchestrator"] == "mail"
-    assert example["headers"]["sagas"]["reply_queue"] == "mail.receipts"
+    assert example["headers"]["sagas"]["reply_queue"] == "mail.answers"
 
 
 def test_an_orchestrator_receives_the_events_that_start_its_sagas() -> None:

@@ -187,7 +187,7 @@ MAIL = document(
     "Mail",
     subscribes("users.registered", "mail.events"),
     receipts("send", "users.receipts"),
-    sends("users.confirm", "users.commands", "mail.receipts"),
+    sends("users.confirm", "users.commands", "mail.answers"),
 )
 BOOKS = document("Books", subscribes("users.registered", "books.events"), receipts("send", "users.receipts"))
 WITH_EVENTS = (USERS, MAIL, BOOKS)
@@ -198,7 +198,7 @@ def test_an_event_is_drawn_to_each_of_its_subscribers_and_receipts_are_no_messag
     assert [(flow.are_events, *told(flow)) for flow in found.flows] == [
         (True, "Users", "Mail", "mail.events", "", ["users.registered"]),
         (True, "Users", "Books", "books.events", "", ["users.registered"]),
-        (False, "Mail", "Users", "users.commands", "mail.receipts", ["users.confirm"]),
+        (False, "Mail", "Users", "users.commands", "mail.answers", ["users.confirm"]),
     ]
     assert found.summary == "3 services, 3 messages."
 

@@ -1,5 +1,6 @@
 """Event declarations: what is refused, when it is, and that the class stands for exactly one event."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, make_dataclass
 from enum import Enum, IntEnum, StrEnum
 from typing import Any
@@ -7,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from sagas_framework import Command, Event
+from sagas_framework import Command, Event, handles
 from sagas_framework.errors import ContradictoryMessages, DefinitionError, PayloadRefused
 from sagas_framework.events.outbound import Outbound
 from sagas_framework.events.wiring import events_by_name
@@ -58,11 +59,42 @@ def test_a_class_stands_for_its_event_and_a_subclass_for_none() -> None:
     event = declared(payload=parent)
     child: Any = dataclass(frozen=True)(type("Child", (parent,), {}))
     assert event_of(parent) is event and event_of(parent("1")) is event
-    for stranger in (child, child("1"), Told, "text", 7):
-        with pytest.raises(DefinitionError, match="is no event; write"):
+    for stranger in (child, child("1")):
+        problem = "Child is no event, though its base Payload is: exactly the class counts. Hand in Payload, or declare"
+        with pytest.raises(DefinitionError, match=problem):
             event_of(stranger)
+    with pytest.raises(DefinitionError, match="Told is no event; write"):
+        event_of(Told)
     own = declared("bank.child", payload=child)
     assert event_of(child) is own and event_of(parent) is event
+
+
+@pytest.mark.parametrize(
+    ("what", "problem"),
+    [
+        ("bank.moved", "'bank.moved' is no event; events are dataclasses"),
+        (7, "7 is no event; events are dataclasses"),
+        (None, "None is no event"),
+        (str, "is no event"),
+        (Command("bank.move", "bank.commands", dict), "'bank.move' is a command, and is no event"),
+        (declared(), "this is how 'bank.moved' is declared, and is no event itself; hand in the class Payload instead"),
+    ],
+)
+def test_what_stands_for_no_event_is_refused_wherever_a_class_is_asked_for(what: Any, problem: str) -> None:
+    def published() -> None:
+        Outbound({}).publish(what)
+
+    uses: list[Callable[[], object]] = [lambda: events_by_name([what]), published]
+    uses += [] if isinstance(what, Command) else [lambda: handles(what)]
+    for use in uses:
+        with pytest.raises(DefinitionError, match=problem):
+            use()
+
+
+def test_a_class_is_not_published_but_its_instances() -> None:
+    event = declared(payload=payload("Moved"))
+    with pytest.raises(PayloadRefused, match="this is the class Moved itself; hand in an instance"):
+        Outbound({event.name: event}).publish(event.payload)
 
 
 def test_a_class_stands_for_one_event_only_but_may_be_declared_twice_alike() -> None:

@@ -201,7 +201,7 @@ def test_a_command_goes_out_as_a_step_of_the_saga_whose_answer_comes_to_the_subs
         "step": "begin.1#event-1",
         "direction": "action",
         "attempt": 1,
-        "reply_queue": "registration.receipts",
+        "reply_queue": "registration.answers",
     }
     assert first.id == message_id("registration", SAGA, "begin.1#event-1", Direction.ACTION, 1)
     assert (first.queue, first.task) == ("mails", "mails.send")

@@ -22,7 +22,9 @@ def upgrade() -> None:
     with op.batch_alter_table("saga_outbox", schema=None, recreate=anew, table_kwargs=numbered) as batch_op:
         batch_op.add_column(sa.Column("message_id", sa.String(length=255), nullable=True))
         batch_op.add_column(sa.Column("awaited", sa.Boolean(), nullable=False, server_default=sa.false()))
-        batch_op.add_column(sa.Column("due_at", sa.DateTime(timezone=True), nullable=True))
+        batch_op.add_column(
+            sa.Column("due_at", sa.DateTime(timezone=True), nullable=True, server_default=sa.func.now())
+        )
         batch_op.add_column(sa.Column("times", sa.Integer(), nullable=False, server_default="0"))
         batch_op.add_column(sa.Column("problem", sa.Text(), nullable=True))
         batch_op.create_index(
