@@ -1,13 +1,15 @@
 """An event that is stored and kills its worker whenever it is taken up does not do so for ever, and harms no other."""
 
+import sqlite3
 from typing import Any
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 
 from sagas_framework import EventContext
 from sagas_framework.events.due import CLAIM_SECONDS
 from sagas_framework.storage import event_inbox
-from tests.support.events import Ledger, Moved, sent_by_bank
+from tests.support.events import Ledger, Moved, at, sent_by_bank
 from tests.support.orchestration import delivery_of
 
 NOW = 2_000_000_000.0
@@ -137,3 +139,37 @@ def test_trouble_with_the_database_is_no_death(engine: Engine) -> None:
     ledger.before = lambda event, context: None
     ledger.due_at(later(6)[-1])
     assert ledger.handled == {"account=1": [1, 2, 3]}
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+def test_an_event_whose_error_has_no_text_is_tried_again_and_parked_like_any_other(engine: Engine) -> None:
+    ledger = Ledger(engine)
+
+    def be_mute(event: Any, context: EventContext) -> None:
+        raise Mute
+
+    ledger.before = be_mute
+    ledger.take(*sent_by_bank(1), now=NOW)
+    for moment in later(4):
+        ledger.due_at(moment)
+    assert ledger.stored()["account=1", 1].parked
+
+
+def test_one_event_that_meets_bad_weather_every_time_holds_up_no_other(engine: Engine) -> None:
+    """What its handler meets may be another database's."""
+    ledger = Ledger(engine)
+    stored_first(ledger, "1", "2")
+
+    def meet_weather(event: Any, context: EventContext) -> None:
+        if event.account == "1":
+            raise OperationalError("SELECT 1", {}, sqlite3.OperationalError("database is locked"))
+
+    ledger.before = meet_weather
+    with at(NOW + 100):
+        ledger.due()
+    assert ledger.handled == {"account=2": [1, 2, 3]}
+    assert ledger.stored()["account=1", 1].begun == 0

@@ -4,7 +4,7 @@ import itertools
 import random
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import make_dataclass
+from dataclasses import dataclass, make_dataclass
 from typing import Any
 
 import pytest
@@ -34,7 +34,7 @@ from tests.support.events import (
     wanted_by,
 )
 from tests.support.orchestration import RecordingPublisher, watching
-from tests.support.participation import incoming, works_of
+from tests.support.participation import incoming, payload_of, works_of
 from tests.support.sagas import orders
 from tests.support.threads import in_threads, until
 
@@ -328,3 +328,17 @@ def test_what_handlers_of_commands_publish_commits_with_what_they_write(engine: 
     with engine.connect() as connection:
         assert sorted(connection.scalars(select(orders.c.note))) == ["1", "2"]
     assert len(bank.relay_at()) == 2 and AUDIT not in {row.queue for row in bank.outbox()}
+
+
+def test_what_is_published_is_what_it_was_then(engine: Engine) -> None:
+    @dataclass
+    class Draft:
+        account: str
+
+    Event("bank.draft", source="bank", payload=Draft, key="account", subscribers=[LEDGER])
+    bank, draft = Bank(engine, Draft), Draft("a")
+    with Session(engine) as session, session.begin():
+        bank.announcer.announce(draft, session)
+        draft.account = "b"
+    (sent,) = bank.publisher.take()
+    assert header_of(sent)["aggregate"] == "account=a" and payload_of(sent) == {"account": "a"}

@@ -1,6 +1,7 @@
 """The relay and the receipts: told again and again until every subscriber has said that it has it."""
 
 import json
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,6 @@ from sagas_framework.delivery.relay import CROWDED_MESSAGES, FIRST_WAIT_SECONDS,
 from sagas_framework.errors import PublishFailed
 from sagas_framework.storage import outbox as outbox_rows
 from sagas_framework.storage.schema import kept_messages, outbox
-from sagas_framework.transport.inbox import Unfinished
 from sagas_framework.transport.wire import OutgoingMessage, receipts_message
 from tests.support.events import (
     LEDGER,
@@ -212,16 +212,16 @@ def test_a_lost_receipt_is_made_good_by_the_next_copy(bank: Bank) -> None:
     assert bank.outbox() == [] and ledger.handled == {"account=1": [1, 2]}
 
 
-def test_a_receipt_that_cannot_be_sent_gives_its_events_back_to_the_broker(bank: Bank) -> None:
+def test_a_receipt_that_cannot_be_sent_is_sent_for_the_duplicate_and_gives_nothing_back(bank: Bank) -> None:
+    """Its publisher sends the events again; whoever names a queue that the broker refuses holds up nobody."""
     ledger = Ledger(bank.engine)
     sent = bank.publish(Moved("1", 1), Moved("1", 2))
     ledger.publisher.broken = True
     deliveries = [delivery_of(one) for one in sent]
-    with pytest.raises(Unfinished) as unfinished:
-        ledger.take(*deliveries)
-    assert list(unfinished.value.give_back) == deliveries
-    ledger.publisher.broken = False
     ledger.take(*deliveries)
+    assert ledger.receipts() == [] and len(bank.outbox()) == 2
+    ledger.publisher.broken = False
+    ledger.take(*bank.relay_at(time.time() + 60))
     assert received(ledger.receipts()[0]) == [one.id for one in sent] and ledger.runs == [
         ("account=1", 1),
         ("account=1", 2),
@@ -278,3 +278,20 @@ def test_a_round_costs_the_same_statements_however_many_rows_wait(bank: Bank) ->
         costs.append(len(seen.texts))
         assert sent
     assert costs[0] == costs[1]
+
+
+@pytest.mark.parametrize("answer", ["bank.moved.response.success", "bank.moved.response.failure"])
+def test_an_answer_to_what_is_no_command_is_kept_and_takes_no_event_away(bank: Bank, answer: str) -> None:
+    (sent,) = bank.publish(Moved("1", 1))
+    bank.receipts.handle([raw_delivery('[["saga", null], {}, {}]', answer, parent_id=sent.id)])
+    assert len(bank.outbox()) == 1
+    (kept,) = rows(bank.engine, kept_messages)
+    assert "is no command" in kept.reason
+
+
+@pytest.mark.parametrize("asked", ["with\x00nul", "half of a pair \ud800", 17, None, ["a"]])
+def test_an_answer_to_nothing_that_could_be_a_command_is_kept(bank: Bank, asked: Any) -> None:
+    (sent,) = bank.publish(Moved("1", 1))
+    odd = raw_delivery('[["saga", null], {}, {}]', "bank.moved.response.success", parent_id=asked)
+    bank.receipts.handle([odd, delivery_of(receipt(LEDGER, sent.id))])
+    assert bank.outbox() == [] and len(rows(bank.engine, kept_messages)) == 1

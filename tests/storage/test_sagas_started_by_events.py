@@ -99,8 +99,7 @@ def test_its_history_and_its_trace_say_which_event_has_started_it(engine: Engine
 
 def test_the_due_loop_sends_what_a_worker_that_died_did_not(desk: Desk) -> None:
     desk.bench.publisher.broken = True
-    with pytest.raises(Exception, match="the broker is away"):  # the receipt is not sent either: it comes again
-        desk.batches.handle([delivered(OrderPlaced(7), id_="one")])
+    desk.batches.handle([delivered(OrderPlaced(7), id_="one")])  # the receipt is not sent either: it comes again
     desk.bench.publisher.broken = False
     assert desk.take(delivered(OrderPlaced(7), id_="one")) == []
     (saga_id,) = desk.rows(instances.c.id)[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,9 @@ class _Told:
     def unheard(self) -> OutgoingMessage:
         """Nobody gets it, and it counts for nobody: it is kept for the operator, and numbered if he resends it."""
         return self.message("", _OF_NOBODY)
+
+    def messages(self, numbers: Mapping[StreamKey, Iterator[int]]) -> list[OutgoingMessage]:
+        return [self.message(key.subscriber, next(numbers[key])) for key in self.streams]
 
     def message(self, queue: str, number: int) -> OutgoingMessage:
         header = EventHeader(self.event.source, self.aggregate, number)
@@ -118,20 +121,21 @@ class Outbound:
         `sent_at_once`: the caller is going to do so; if it does not live to, the relay sends it a little later.
         """
         due_at, times = (now + FIRST_WAIT_SECONDS, 1) if sent_at_once else (now, 0)
-        told = [one for one in self._said if isinstance(one, _Told)]
-        rows = [OutboxRow(vars(one.unheard), True, None, problem=NOBODY_SUBSCRIBES) for one in told if not one.streams]
-        outgoing = _numbered(connection, told)
-        for command in (one for one in self._said if isinstance(one, _Command)):
-            if command.due_at is not None and command.due_at > now:
-                rows.append(OutboxRow(vars(command.message), True, command.due_at))
+        numbers = outbox.next_numbers(
+            connection, [key for one in self._said if isinstance(one, _Told) for key in one.streams]
+        )
+        rows: list[OutboxRow] = []
+        outgoing: list[OutgoingMessage] = []
+        for one in self._said:
+            if isinstance(one, _Told) and not one.streams:
+                rows.append(OutboxRow(vars(one.unheard), True, None, problem=NOBODY_SUBSCRIBES))
+            elif isinstance(one, _Command) and one.due_at is not None and one.due_at > now:
+                rows.append(OutboxRow(vars(one.message), True, one.due_at))
+            elif isinstance(one, _Along):
+                outgoing.append(one.message)
             else:
-                outgoing.append(command.message)
-        rows += [OutboxRow(vars(message), True, due_at, times) for message in outgoing]
+                leaving = one.messages(numbers) if isinstance(one, _Told) else [one.message]
+                rows += [OutboxRow(vars(message), True, due_at, times) for message in leaving]
+                outgoing += leaving
         outbox.add(connection, rows, now)
-        outgoing += [one.message for one in self._said if isinstance(one, _Along)]
         return outgoing if sent_at_once else []
-
-
-def _numbered(connection: Connection, told: Sequence[_Told]) -> list[OutgoingMessage]:
-    numbers = outbox.next_numbers(connection, [key for one in told for key in one.streams])
-    return [one.message(key.subscriber, next(numbers[key])) for one in told for key in one.streams]

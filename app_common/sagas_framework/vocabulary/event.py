@@ -13,12 +13,11 @@ from typing_extensions import TypeVar
 from sagas_framework.errors import DefinitionError, PayloadRefused
 from sagas_framework.vocabulary import codec
 from sagas_framework.vocabulary.command import MAX_NAME_CHARACTERS, Command
-from sagas_framework.vocabulary.names import RECEIPTS_TASK, receipts_queue_name
+from sagas_framework.vocabulary.names import MAX_SOURCE_CHARACTERS, RECEIPTS_TASK, is_source, receipts_queue_name
 from sagas_framework.vocabulary.place import place_of_caller
 from sagas_framework.vocabulary.text import is_storable
 
 MAX_AGGREGATE_CHARACTERS = 200
-MAX_SOURCE_CHARACTERS = 100
 _MARK = "__sagas_event__"
 
 PayloadType = TypeVar("PayloadType")
@@ -52,10 +51,12 @@ class Event(Generic[PayloadType]):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "place", place_of_caller())
-        if not 0 < len(self.name) <= MAX_NAME_CHARACTERS or not 0 < len(self.source) <= MAX_SOURCE_CHARACTERS:
+        if not 0 < len(self.name) <= MAX_NAME_CHARACTERS or not is_storable(self.name):
+            raise DefinitionError(f"an event needs a name of 1 to {MAX_NAME_CHARACTERS} characters, not {self.name!r}")
+        if not is_source(self.source):
             raise DefinitionError(
-                f"an event needs a name of at most {MAX_NAME_CHARACTERS} characters, and a source of at most "
-                f"{MAX_SOURCE_CHARACTERS} (got {self.name!r}, {self.source!r})"
+                f"event {self.name!r}: its source names a service, and a queue after it: 1 to {MAX_SOURCE_CHARACTERS} "
+                f"letters (a-z, A-Z), digits and ._- (amq. at its beginning is RabbitMQ's own), not {self.source!r}"
             )
         if self.name == RECEIPTS_TASK:
             raise DefinitionError(

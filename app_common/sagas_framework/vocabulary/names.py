@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+MAX_SOURCE_CHARACTERS = 100
+SOURCE_PATTERN = r"^(?!amq\.)[A-Za-z0-9_-][A-Za-z0-9_.-]*$"
+_SOURCE = re.compile(SOURCE_PATTERN)
 _SUCCESS = ".response.success"
 _FAILURE = ".response.failure"
 
@@ -27,6 +32,12 @@ def run_child_task_name(saga: str) -> str:
 def undo_child_task_name(saga: str) -> str:
     """What an orchestrator sends itself to undo such a saga."""
     return f"sagas.undo_child.{saga}"
+
+
+def is_source(name: object) -> bool:
+    """Whether a service can be called so where events say who has published them: a queue is named after it, which any
+    broker has to take."""
+    return isinstance(name, str) and len(name) <= MAX_SOURCE_CHARACTERS and _SOURCE.fullmatch(name) is not None
 
 
 def receipts_queue_name(source: str) -> str:

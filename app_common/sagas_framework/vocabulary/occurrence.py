@@ -8,13 +8,14 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from sagas_framework.vocabulary.correlation import HEADER
-from sagas_framework.vocabulary.event import MAX_AGGREGATE_CHARACTERS, MAX_SOURCE_CHARACTERS
+from sagas_framework.vocabulary.event import MAX_AGGREGATE_CHARACTERS
+from sagas_framework.vocabulary.names import MAX_SOURCE_CHARACTERS, SOURCE_PATTERN, is_source
 from sagas_framework.vocabulary.text import is_storable
 
 MAX_NUMBER = 2**63 - 1  # as the databases hold it
 
 # What `from_headers` below takes, for those who read it in a document.
-_Source = Annotated[str, Field(min_length=1, max_length=MAX_SOURCE_CHARACTERS)]
+_Source = Annotated[str, Field(max_length=MAX_SOURCE_CHARACTERS, json_schema_extra={"pattern": SOURCE_PATTERN})]
 _Aggregate = Annotated[str, Field(min_length=1, max_length=MAX_AGGREGATE_CHARACTERS)]
 _Number = Annotated[int, Field(ge=1, le=MAX_NUMBER)]
 
@@ -44,7 +45,7 @@ class EventHeader:
         if not isinstance(header, dict):
             return None
         source, aggregate, number = (header.get(name) for name in ("source", "aggregate", "number"))
-        if not _is_text(source, MAX_SOURCE_CHARACTERS) or not _is_text(aggregate, MAX_AGGREGATE_CHARACTERS):
+        if not is_source(source) or not _is_text(aggregate, MAX_AGGREGATE_CHARACTERS):
             return None
         if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= MAX_NUMBER:
             return None
@@ -52,4 +53,4 @@ class EventHeader:
 
 
 def _is_text(value: Any, limit: int) -> bool:
-    return isinstance(value, str) and 0 < len(value.encode(errors="replace")) <= limit and is_storable(value)
+    return isinstance(value, str) and 0 < len(value) <= limit and is_storable(value)

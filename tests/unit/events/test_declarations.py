@@ -34,9 +34,9 @@ def declared(name: str = "bank.moved", **changes: Any) -> AnyEvent:
     ("changes", "complaint"),
     [
         ({"name": ""}, "needs a name"),
-        ({"name": "n" * 256}, "at most 255"),
-        ({"source": ""}, "a source"),
-        ({"source": "s" * 101}, "at most 100"),
+        ({"name": "n" * 256}, "1 to 255"),
+        ({"source": ""}, "its source"),
+        ({"source": "s" * 101}, "1 to 100"),
         ({"subscribers": "ledger"}, "names of queues"),
         ({"subscribers": ["ledger", ""]}, "names of queues"),
         ({"subscribers": ["ledger", 7]}, "names of queues"),

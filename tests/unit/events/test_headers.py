@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sagas_framework.vocabulary.correlation import HEADER, Correlation
-from sagas_framework.vocabulary.event import MAX_AGGREGATE_CHARACTERS, MAX_SOURCE_CHARACTERS
+from sagas_framework.vocabulary.event import MAX_AGGREGATE_CHARACTERS
+from sagas_framework.vocabulary.names import MAX_SOURCE_CHARACTERS, is_source
 from sagas_framework.vocabulary.occurrence import MAX_NUMBER, EventHeader
 from sagas_framework.vocabulary.text import is_storable
 from tests.support.orchestration import raw_delivery
@@ -20,7 +21,7 @@ def text(most: int) -> st.SearchStrategy[str]:
 
 headers = st.builds(
     EventHeader,
-    source=text(MAX_SOURCE_CHARACTERS),
+    source=st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}", fullmatch=True).filter(is_source),
     aggregate=text(MAX_AGGREGATE_CHARACTERS),
     number=st.integers(1, MAX_NUMBER),
     again=st.booleans(),
@@ -52,6 +53,11 @@ def test_with_one_field_of_another_kind_it_is_none_or_another_good_one(field: st
 def test_numbers_that_are_none_are_refused() -> None:
     for number in (0, -1, True, 1.0, "1", None, MAX_NUMBER + 1):
         assert EventHeader.from_headers({HEADER: GOOD | {"number": number}}) is None
+
+
+def test_a_source_after_which_no_broker_would_name_a_queue_is_none() -> None:
+    for source in ("amq.evil", "\u20ac" * 100, "a\nb", "a b", "x" * (MAX_SOURCE_CHARACTERS + 1), "", ".hidden"):
+        assert EventHeader.from_headers({HEADER: GOOD | {"source": source}}) is None
 
 
 def test_an_event_is_no_command_and_a_command_no_event() -> None:

@@ -243,6 +243,7 @@ def test_a_command_can_be_sent_later(when: dict[str, Any], due_at: float) -> Non
         ({"delay": timedelta(seconds=-1)}, "a delay of 0 s to 36500 days, not -1 day, 23:59:59"),
         ({"delay": timedelta(days=40_000)}, "a delay of 0 s to 36500 days"),
         ({"at": datetime(2026, 1, 2)}, "a moment with its time zone"),
+        ({"at": datetime.max.replace(tzinfo=UTC)}, "a moment of the next hundred years"),
     ],
 )
 def test_a_time_that_is_none_is_refused(when: dict[str, Any], said: str) -> None:
