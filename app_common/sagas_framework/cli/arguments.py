@@ -16,6 +16,9 @@ from sagas_framework.vocabulary.identity import is_saga_id
 SHORTEST_PREFIX = 8
 _SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
 
+NUMBER = click.IntRange(1, 2**63 - 1)
+"""Of a row; no database holds a larger one."""
+
 
 def age(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
     """`90`, `90s`, `5m`, `2h`, `1d`: a number of seconds."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 from sagas_framework.cli import output
-from sagas_framework.cli.arguments import reason_option
+from sagas_framework.cli.arguments import NUMBER, reason_option
 from sagas_framework.cli.target import app_option, target
 from sagas_framework.events.incoming import KILLS_ITS_WORKER
 from sagas_framework.operations import Events, Kind, Outgoing, Standing, WaitingEvent
@@ -16,9 +16,9 @@ from sagas_framework.operations.findings import many
 from sagas_framework.operations.words import clock, times
 from sagas_framework.vocabulary.text import printable
 
-_number = click.argument("number", type=click.IntRange(1))
-_numbers = click.argument("numbers", metavar="NUMBER...", type=click.IntRange(1), nargs=-1, required=True)
-_any_numbers = click.argument("numbers", metavar="[NUMBER...]", type=click.IntRange(1), nargs=-1)
+_number = click.argument("number", type=NUMBER)
+_numbers = click.argument("numbers", metavar="NUMBER...", type=NUMBER, nargs=-1, required=True)
+_any_numbers = click.argument("numbers", metavar="[NUMBER...]", type=NUMBER, nargs=-1)
 _about = click.option(
     "--about", metavar="TEXT", help="What it is about, as ABOUT shows it without the number, or the id of a message."
 )
@@ -176,7 +176,7 @@ def skip(numbers: tuple[int, ...], missing: bool, reason: str) -> None:
 
 @events.command()
 @app_option
-@click.argument("number", type=click.IntRange(1), required=False)
+@click.argument("number", type=NUMBER, required=False)
 @_about
 @_limit
 @click.option("--json", "as_json", is_flag=True, help="With payloads.")

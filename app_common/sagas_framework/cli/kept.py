@@ -7,15 +7,15 @@ import json
 import click
 
 from sagas_framework.cli import output
-from sagas_framework.cli.arguments import reason_option
+from sagas_framework.cli.arguments import NUMBER, reason_option
 from sagas_framework.cli.target import app_option, target
 from sagas_framework.operations import KeptMessage, KeptMessages
 from sagas_framework.operations.words import clock, one_line
 
 MAX_SHOWN_BODY_CHARACTERS = 4_000
 
-_number = click.argument("number", type=click.IntRange(1))
-_numbers = click.argument("numbers", metavar="NUMBER...", type=click.IntRange(1), nargs=-1, required=True)
+_number = click.argument("number", type=NUMBER)
+_numbers = click.argument("numbers", metavar="NUMBER...", type=NUMBER, nargs=-1, required=True)
 
 
 @click.group()

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from sagas_framework.engine.state import SagaState
+from sagas_framework.errors import DefinitionError
 from sagas_framework.events.consumer import Consumption, Occurrence
 from sagas_framework.events.marks import Binding
 from sagas_framework.events.outbound import Outbound
@@ -19,6 +20,7 @@ from sagas_framework.process_managers.hand import SagaInHand
 from sagas_framework.process_managers.keys import key_text
 from sagas_framework.storage import instances, processes
 from sagas_framework.storage.database import LentSession
+from sagas_framework.storage.instances import StoredInstance
 from sagas_framework.storage.processes import EXISTS, Found, Key, Owner, ProcessRows
 from sagas_framework.vocabulary.command import AnyCommand
 from sagas_framework.vocabulary.event import AnyEvent
@@ -86,12 +88,22 @@ class _Consumption:
         locked = [row for row in instances.lock(self._connection, ids) if not SagaState.from_json(row.state).ended]
         keys = processes.keys_of(self._connection, [row.id for row in locked])
         event_sourced = self._description.snapshot_every is not None
-        versions = {row.id: int(row.data["version"]) for row in locked} if event_sourced else {}
+        versions = {row.id: self._version_of(row) for row in locked} if event_sourced else {}
         streams = processes.own_events_after(self._connection, versions) if versions else {}
         for row in locked:
             saga = self._in_hand(row.id, stored=row.data, keys=keys.get(row.id, ()), stream=streams.get(row.id, ()))
             self._index(saga, frozenset())
         return all(one.key in keys.get(one.saga_id, ()) for one in found if one.saga_id in ids)
+
+    def _version_of(self, row: StoredInstance) -> int:
+        version = row.data.get("version")
+        if not isinstance(version, int):
+            raise DefinitionError(
+                f"saga {row.id} has kept its state as it is, and not as what it has recorded: a ProcessManager cannot "
+                "become an EventSourcedProcessManager under the same name while such sagas run; give it another name",
+                saga=self._description.name,
+            )
+        return version
 
     def handle(self, occurrence: Occurrence) -> None:
         handling = self._handling(occurrence)
