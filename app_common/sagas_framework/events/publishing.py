@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,10 @@ from sagas_framework.vocabulary.event import AnyEvent
 @dataclass
 class _Said(Pending):
     outbound: Outbound
+
+
+Announce = Callable[[Any, Any], None]
+"""What publishes an event in a session's transaction."""
 
 
 class Announcer(AfterCommit[_Said]):

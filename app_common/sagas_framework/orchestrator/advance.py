@@ -19,7 +19,7 @@ from sagas_framework.definition.steps import AsyncStep
 from sagas_framework.engine.protocol import Input, Reply, Signal, Tick
 from sagas_framework.engine.state import Phase
 from sagas_framework.errors import OperationRefused, PayloadRefused, UnknownSaga
-from sagas_framework.orchestrator.calls import Announce
+from sagas_framework.events.publishing import Announce
 from sagas_framework.orchestrator.chain import Care, CareNeeded, Chain
 from sagas_framework.orchestrator.children import Summoning, child_tasks
 from sagas_framework.orchestrator.instance import Arrival, Instance, Work

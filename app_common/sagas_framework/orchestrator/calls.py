@@ -14,6 +14,7 @@ from sagas_framework.definition.structure import OTHERWISE, Choice
 from sagas_framework.definition.values import MAX_SECONDS
 from sagas_framework.engine.protocol import Call, UserCode
 from sagas_framework.errors import DefinitionError, InsideAStep
+from sagas_framework.events.publishing import Announce
 from sagas_framework.orchestrator.instance import Instance
 from sagas_framework.vocabulary import codec
 
@@ -25,10 +26,6 @@ def refuse_inside_a_step(called: str) -> None:
     step = _running.get()
     if step is not None:
         raise InsideAStep(called, step)
-
-
-Announce = Callable[[Any, Any], None]
-"""What publishes an event in a session's transaction."""
 
 
 def call_user_code(call: Call, instance: Instance, session: Session, announce: Announce | None) -> Any:

@@ -24,7 +24,8 @@ from sagas_framework.engine.protocol import (
 )
 from sagas_framework.engine.transition import cause_of, transition
 from sagas_framework.engine.walk import Cause, Identity
-from sagas_framework.orchestrator.calls import Announce, call_user_code
+from sagas_framework.events.publishing import Announce
+from sagas_framework.orchestrator.calls import call_user_code
 from sagas_framework.orchestrator.instance import Instance, Work
 from sagas_framework.storage.database import check_deferred_constraints
 from sagas_framework.storage.instances import HistoryRow

@@ -14,7 +14,7 @@ from sagas_framework.definition.graph import Definition
 from sagas_framework.delivery.after_commit import AfterCommit, Pending, refuse_two_phases
 from sagas_framework.engine.protocol import Start
 from sagas_framework.engine.state import SagaState
-from sagas_framework.orchestrator.calls import Announce
+from sagas_framework.events.publishing import Announce
 from sagas_framework.orchestrator.chain import Care, Chain
 from sagas_framework.orchestrator.instance import Instance, Work
 from sagas_framework.storage import instances, outbox

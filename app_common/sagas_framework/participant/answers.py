@@ -13,9 +13,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from sagas_framework.errors import ConfigurationError, DefinitionError
+from sagas_framework.events.publishing import Announce
 from sagas_framework.participant import barrier
 from sagas_framework.participant.barrier import Answer
-from sagas_framework.participant.handlers import ANSWER_LATER, Announce, AnswerLater, HandlerContext
+from sagas_framework.participant.handlers import ANSWER_LATER, AnswerLater, HandlerContext
 from sagas_framework.participant.order import Order
 from sagas_framework.storage import keeping, memory
 from sagas_framework.storage.database import check_deferred_constraints, lent_session

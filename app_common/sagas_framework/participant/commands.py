@@ -17,8 +17,9 @@ from sqlalchemy import Connection, Engine
 from sagas_framework.delivery.batches import Batches
 from sagas_framework.delivery.kept import kept_of
 from sagas_framework.delivery.suspects import POISON
+from sagas_framework.events.publishing import Announce
 from sagas_framework.participant.answers import Answers
-from sagas_framework.participant.handlers import Announce, Work
+from sagas_framework.participant.handlers import Work
 from sagas_framework.participant.order import Order, order_of_delivery
 from sagas_framework.storage import keeping, memory
 from sagas_framework.storage.keeping import Kept

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, overload
 
 from sagas_framework.errors import ConfigurationError, DefinitionError
+from sagas_framework.events.publishing import Announce
 from sagas_framework.participant.signatures import is_dictionary, refuse_disagreeing_handlers
 from sagas_framework.vocabulary import codec
 from sagas_framework.vocabulary.annotations import annotation_of
@@ -20,8 +21,6 @@ from sagas_framework.vocabulary.event import AnyEvent
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-Announce = Callable[[Any, Any], None]
-"""What publishes an event in a session's transaction."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 _MARK = "__sagas_handler__"
 
