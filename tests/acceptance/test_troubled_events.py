@@ -63,12 +63,12 @@ def restart_mended(system: Meters) -> None:
     system.start(HOUSES, extra={"METERS_MENDED": "1"})
 
 
-def assert_all_were_handled(system: Meters, bad: dict[str, list[int]]) -> None:
+def assert_all_were_handled(system: Meters, bad: dict[str, list[int]], given_up: int = 0) -> None:
     system.wait_until_quiet()
     assert system.readings() == {GOOD: list(range(1, BEFORE + BEHIND + 2)), **bad}
     for states in states_of(system.engines["houses"], MANAGERS).values():
         assert sum(len(state.by_meter.get(BAD, ())) for state in states) == len(bad[BAD])
-    assert system.kept() == []
+    assert len(system.kept()) == given_up
 
 
 def is_parked(system: Meters) -> bool:
@@ -98,11 +98,11 @@ def test_what_cannot_be_handled_is_parked_and_holds_back_its_own_alone(
     if failure == "UnknownEvent":
         let_the_operator(system, "skip", "--reason", "nobody needs it")
         handled_of_bad = [number for number in range(1, BEFORE + BEHIND + 2) if number != BEFORE + 1]
+        assert_all_were_handled(system, {BAD: handled_of_bad}, given_up=1)
     else:
         restart_mended(system)
         let_the_operator(system, "replay")
-        handled_of_bad = list(range(1, BEFORE + BEHIND + 2))
-    assert_all_were_handled(system, {BAD: handled_of_bad})
+        assert_all_were_handled(system, {BAD: list(range(1, BEFORE + BEHIND + 2))})
 
 
 def test_an_event_that_kills_its_worker_is_parked_and_holds_back_its_own_alone(system: Meters) -> None:
