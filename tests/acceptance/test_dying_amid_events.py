@@ -25,7 +25,11 @@ TAKEN_OUT = "sagas_framework.events.receipts:ReceiptBatches.apply"
 
 
 @pytest.fixture(
-    params=["embedded", pytest.param("servers", marks=[pytest.mark.rabbitmq, pytest.mark.postgresql])], scope="module"
+    params=[
+        pytest.param("embedded", marks=pytest.mark.long),
+        pytest.param("servers", marks=[pytest.mark.rabbitmq, pytest.mark.postgresql]),
+    ],
+    scope="module",
 )
 def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Meters]:
     with meters_system(request.param, tmp_path_factory.mktemp("meters")) as system:

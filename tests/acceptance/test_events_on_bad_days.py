@@ -12,7 +12,10 @@ from tests.support.meters.messages import MeterRead
 from tests.support.meters.system import HOUSES, METERS, Meters, meters_system
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # what hangs fails by the limits inside
-KINDS = ["embedded", pytest.param("servers", marks=[pytest.mark.rabbitmq, pytest.mark.postgresql])]
+KINDS = [
+    pytest.param("embedded", marks=pytest.mark.long),
+    pytest.param("servers", marks=[pytest.mark.rabbitmq, pytest.mark.postgresql]),
+]
 MANY_METERS = [f"meter {number}" for number in range(10)]
 WORKERS = [METERS, HOUSES, f"{HOUSES}#2"]
 BLOWS = 3

@@ -65,7 +65,12 @@ class Shop(Workers):
 _SAGA = (instances.c.data, instances.c.status)
 
 
-@pytest.fixture(params=["embedded", pytest.param("servers", marks=[pytest.mark.rabbitmq, pytest.mark.postgresql])])
+@pytest.fixture(
+    params=[
+        pytest.param("embedded", marks=pytest.mark.long),
+        pytest.param("servers", marks=[pytest.mark.rabbitmq, pytest.mark.postgresql]),
+    ]
+)
 def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
     servers = request.param == "servers"
     with ExitStack() as stack:
