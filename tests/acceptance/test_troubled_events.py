@@ -12,7 +12,10 @@ from tests.support.meters.messages import MeterMoved, MeterPainted, MeterRead
 from tests.support.meters.system import HOUSES, METERS, Meters, meters_system, states_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # what hangs fails by the limits inside
-KINDS = ["embedded", pytest.param("servers", marks=[pytest.mark.rabbitmq, pytest.mark.postgresql])]
+KINDS = [
+    pytest.param("embedded", marks=pytest.mark.long),
+    pytest.param("servers", marks=[pytest.mark.rabbitmq, pytest.mark.postgresql]),
+]
 GOOD, BAD = "a good meter", "a bad meter"
 HOUSE, OTHER_HOUSE = "a house", "another house"
 BEFORE, BEHIND = 3, 4
