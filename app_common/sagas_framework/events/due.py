@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from sqlalchemy import Engine
 
 from sagas_framework.delivery.suspects import BEGUN_BEFORE_ALONE, BEGUN_BEFORE_POISON, POISON
-from sagas_framework.errors import PublishFailed, in_one_line
+from sagas_framework.errors import in_one_line
 from sagas_framework.events.incoming import KILLER
 from sagas_framework.events.intake import Intake
 from sagas_framework.storage import event_inbox
 from sagas_framework.storage.database import reading
 from sagas_framework.storage.event_inbox import Claimed
+from sagas_framework.storage.weather import is_bad_weather
 from sagas_framework.transport.publisher import Publisher
 
 logger = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class DueEvents:
                 return IDLE_SECONDS
         with self._engine.begin() as connection:
             claimed = event_inbox.claim_due(connection, self._intake.subscriber, now, now + CLAIM_SECONDS, CLAIM_LIMIT)
-        self._go_on_together([one for one in claimed if one.begun < BEGUN_BEFORE_ALONE])
+        self._go_on([one for one in claimed if one.begun < BEGUN_BEFORE_ALONE])
         for one in claimed:
             if one.begun >= BEGUN_BEFORE_POISON:
                 self._park(one)
@@ -54,28 +55,8 @@ class DueEvents:
                 self._go_on([one], followers=False)
         return 0.0
 
-    def _go_on_together(self, claimed: Sequence[Claimed]) -> None:
-        """Or each by itself: trouble of one must not be that of the others for ever."""
-        try:
-            self._go_on(claimed)
-        except PublishFailed:
-            raise
-        except Exception as error:
-            if len(claimed) == 1:
-                raise
-            logger.warning("%d due events are gone on with one by one: %s", len(claimed), in_one_line(error))
-            for one in claimed:
-                self._go_on_if_it_can(one)
-
-    def _go_on_if_it_can(self, claimed: Claimed) -> None:
-        try:
-            self._go_on([claimed])
-        except PublishFailed:
-            raise
-        except Exception as error:
-            logger.warning("event number %d of the inbox could not be taken up: %s", claimed.id, in_one_line(error))
-
     def _go_on(self, claimed: Sequence[Claimed], *, followers: bool = True) -> None:
+        """All together or, where that meets trouble, each by itself: whatever one meets is no trouble of the others."""
         if not claimed:
             return
         ids, now = [one.id for one in claimed], time.time()
@@ -83,10 +64,14 @@ class DueEvents:
             event_inbox.begin(connection, ids)
         try:
             outgoing = self._intake.go_on(claimed, now, followers=followers)
-        except Exception:
+        except Exception as error:
             with self._engine.begin() as connection:
                 event_inbox.release(connection, ids, now + AFTER_TROUBLE_SECONDS)
-            raise
+            why, trace = in_one_line(error), None if is_bad_weather(error) else error
+            logger.warning("the stored events %s could not be taken up: %s", ids, why, exc_info=trace)
+            for one in claimed if len(claimed) > 1 else ():
+                self._go_on([one], followers=followers)
+            return
         self._publisher.publish(outgoing)
 
     def _park(self, claimed: Claimed) -> None:

@@ -6,6 +6,7 @@ import time
 
 from sqlalchemy import Engine
 
+from sagas_framework.delivery.relay import CROWDED_MESSAGES
 from sagas_framework.engine.protocol import Confirmed
 from sagas_framework.errors import PublishFailed
 from sagas_framework.orchestrator.advance import Advancer
@@ -16,9 +17,6 @@ from sagas_framework.transport.publisher import Publisher
 
 CLAIM_LIMIT = 100
 """Sagas claimed at once; together with the pause between rounds it bounds how fast a backlog is asked again."""
-
-CROWDED_MESSAGES = 200
-"""A queue with so many waiting most likely holds what was asked already: asking again would only make it longer."""
 
 PAUSE_BETWEEN_FULL_ROUNDS_SECONDS = 0.1
 LONGEST_SLEEP_SECONDS = 0.5
