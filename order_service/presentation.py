@@ -32,7 +32,6 @@ SAGA_STATUSES = {
     "compensating": Badge("Undoing", "undo", "undo"),
     "failed": Badge("Rolled back", "undone", "bad"),
     "needs_attention": Badge("Needs attention", "warning", "alert"),
-    "ended": Badge("Ended", "check", "good"),
 }
 ORDER_STATUSES = {
     OrderStatus.PENDING_VALIDATION: Badge("Pending validation", "progress", "busy"),
