@@ -20,7 +20,8 @@ from examples.user_registration.mail_service.models import SentMail
 from examples.user_registration.user_service.models import User
 from local_stack.plan import CHECKOUT, in_this_interpreter, preparation_command, worker_command
 from sagas_framework.storage.database import open_database, reading
-from sagas_framework.storage.schema import event_inbox, instances, kept_messages, outbox
+from sagas_framework.storage.schema import event_inbox, instances, outbox
+from tests.support import databases
 from tests.support.own_brokers import own_broker
 from tests.support.servers import postgresql_database, rabbitmq_vhost
 from tests.support.workers import Workers
@@ -118,11 +119,7 @@ class Registrations(Workers):
 
     def kept(self) -> int:
         """How many messages could not be handled."""
-        count = 0
-        for engine in self._engines.values():
-            with reading(engine) as connection:
-                count += connection.scalars(select(func.count()).select_from(kept_messages)).one()
-        return count
+        return databases.kept_in(self._engines.values())
 
 
 def variable_of(service: str) -> str:

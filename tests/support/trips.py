@@ -11,14 +11,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import insert, select
 
 from examples.trip_package.airline.models import PlaneTicket
 from examples.trip_package.hotel.models import Room
 from examples.trip_package.museum.models import TouristTickets
 from local_stack.plan import CHECKOUT, in_this_interpreter, preparation_command, worker_command
 from sagas_framework.storage.database import open_database, reading
-from sagas_framework.storage.schema import instances, kept_messages
+from sagas_framework.storage.schema import instances
+from tests.support import databases
 from tests.support.own_brokers import own_broker
 from tests.support.servers import postgresql_database
 from tests.support.workers import Workers
@@ -98,11 +99,7 @@ class Trips(Workers):
 
     def kept(self) -> int:
         """How many messages could not be handled."""
-        count = 0
-        for engine in self._engines.values():
-            with reading(engine) as connection:
-                count += connection.scalars(select(func.count()).select_from(kept_messages)).one()
-        return count
+        return databases.kept_in(self._engines.values())
 
 
 def package_of(service: str) -> str:
